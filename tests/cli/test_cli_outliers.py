@@ -56,7 +56,7 @@ def test_the_least_likely_rows_are_listed_with_the_columns_that_stand_out(geyser
     assert main(["outliers", geyser, *QUICK, "--noise", "none", "--top", "3"]) == 0
     out = capsys.readouterr().out
     assert "Mixture: EEE with 3 components." in out
-    assert "with probability 0.01000 (Monte-Carlo error 0.0001" in out
+    assert "false-alarm rate 0.01000 (Monte-Carlo error 0.0001" in out
     listed = [line.split() for line in out.splitlines() if line.split()[1:2] in (["yes"], ["no"])]
     assert len(listed) == 3
     assert listed[0][:2] == ["273", "yes"]

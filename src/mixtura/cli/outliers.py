@@ -365,12 +365,15 @@ def _report(out: PlainConsole, document: Mapping[str, Any]) -> None:
     error = rounded_like(document["false_alarm_rate_error"], document["false_alarm_rate_error"])
     rate = rounded_like(document["false_alarm_rate_error"], document["false_alarm_rate"])
     out.say(
-        f"Threshold: log density {document['offset']:.4g}. An ordinary row is below it with "
-        f"probability {rate} (Monte-Carlo error {error}): about {document['n_expected']:.2g} of "
-        f"{document['n_judged']} rows."
+        f"Threshold: log density {document['offset']:.4g}, false-alarm rate {rate} (Monte-Carlo "
+        f"error {error})."
     )
-    found = document["n_outliers"]
-    out.say(f"{counted(found, 'row')} {'is' if found == 1 else 'are'} below it.", style="bold")
+    found, n = document["n_outliers"], document["n_judged"]
+    out.say(
+        f"{counted(found, 'row')} {'is' if found == 1 else 'are'} below it; of {n} ordinary rows "
+        f"about {document['n_expected']:.2g} would be.",
+        style="bold",
+    )
     table = grid("row", "outlier", "log density", "probability", "by chance", "component")
     table.add_column("stands out by (sd)", justify="left", overflow="fold")
     for row in document["rows"]:

@@ -49,7 +49,8 @@ class Threshold:
     @classmethod
     def of_rate(cls, rate: float, tails: RowTails) -> Threshold:
         """The end of the mixture's highest-density region of content ``1 - rate``."""
-        return cls.at(float(tails.whole.quantile(np.log(rate))), tails)
+        offset = float(tails.whole.quantile(np.log(rate)))
+        return cls(offset, rate, tails.whole.standard_error(offset))
 
     @classmethod
     def of_rows(
