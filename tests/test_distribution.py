@@ -91,6 +91,8 @@ def test_shapes_of_points_are_those_of_scipy(mixture):
     line = mixture.marginal(0)
     np.testing.assert_allclose(line.logpdf(X[0, :, 0]), line.logpdf(X[0, :, :1]), rtol=ROUNDING)
     assert np.ndim(line.logpdf(0.0)) == 0
+    assert mixture.logpdf([np.inf, 0.0, np.nan, 0.0]) == -np.inf
+    assert mixture.logpdf(np.zeros((0, 4))).shape == (0,)
 
 
 def test_a_missing_entry_leaves_the_marginal_density(mixture):
@@ -183,6 +185,15 @@ def test_many_rows_are_the_single_ones(mixture):
         np.testing.assert_allclose(
             line.cdf(line.ppf([0.2, 0.9])), np.tile([0.2, 0.9], (7, 1)), rtol=1e-11
         )
+
+
+def test_a_slice_of_conditions_is_some_of_them(mixture):
+    many = mixture.condition(a=np.linspace(-1, 1, 5))
+    some = many[1:4]
+    assert len(some) == 3
+    np.testing.assert_array_equal(some.mean(), many.mean()[1:4])
+    np.testing.assert_array_equal(some.var(), many.var()[1:4])
+    assert len(mixture.condition(a=np.zeros(0)).mean()) == 0
 
 
 def test_the_ways_to_say_what_is_given(mixture):
@@ -398,6 +409,9 @@ def test_a_name_needs_names():
         (lambda m: m.logpdf([0.0]), r"4 columns.*\(1,\)"),
         (lambda m: m.logpdf(np.ma.masked_equal(np.zeros((1, 4)), 0)), "masked"),
         (lambda m: m.ppf(0.5), "marginal"),
+        (lambda m: m.rvs(-1), "at least 0, but -1"),
+        (lambda m: m.rvs(2.5), "but 2.5"),
+        (lambda m: m.rvs(1, component=True), "but True"),
         (lambda m: m.marginal(0).ppf(1.1), "from 0 to 1, but 1.1"),
         (lambda m: m.marginal(0).ppf(np.nan), "but nan"),
         (lambda m: m.condition(a=[1.0]).ppf(0.5), "marginal"),

@@ -301,6 +301,10 @@ def test_a_region_may_have_several_intervals_and_its_ends_all_levels():
     assert found.thresholds[2] == 0.0
     assert found.contains([4.5]).tolist() == [[False, False, True]]
     assert found.contains(4.5).tolist() == [False, False, True]
+    single = two.hdr(0.5)
+    assert single.thresholds == found.thresholds[1]
+    assert single.contains([0.0, 4.5]).tolist() == [True, False]
+    assert single.contains(0.0)
 
 
 def test_regions_of_several_columns_have_their_probability_in_new_rows(mixture):

@@ -112,6 +112,7 @@ class FittedMixture(MembershipTransformer, DensityMixin, BaseEstimator):  # type
 
     @property
     def _current_mixture(self) -> Mixture:
+        """That of the fit, or of the attributes, without names."""
         if hasattr(self, "result_"):
             fitted = self.result_.mixture
             shown = [(fitted.weights, self.weights_), (fitted.means, self.means_)]

@@ -320,7 +320,7 @@ def _model(document: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
         f"the degrees of freedom are not {K} positive numbers",
     )
     covariance = _covariance(document["form"], tensors, K, d)
-    mixture = Mixture(weights, means, covariance, noise, tails)
+    mixture = Mixture(weights, means, covariance, noise, tails, tuple(names))
     return Model(mixture, document["family"], tuple(names), str(document["created_by"]), metadata)
 
 

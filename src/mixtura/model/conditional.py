@@ -22,7 +22,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic, NamedTuple, overload
 
 import numpy as np
 
@@ -44,7 +44,7 @@ from mixtura.model.univariate import Univariate, checked_levels
 class ConditionalMixture(Generic[Kind]):
     """m mixtures of the same e columns, one for each row of given values.
 
-    ``len(conditional)`` is m, and ``conditional[i]`` is one of them.
+    ``len(conditional)`` is m, ``conditional[i]`` is one of them, a slice is some.
 
     Attributes
     ----------
@@ -102,8 +102,22 @@ class ConditionalMixture(Generic[Kind]):
     def __len__(self) -> int:
         return len(self.weights)
 
-    def __getitem__(self, i: int) -> Kind:
-        """The mixture of one row."""
+    @overload
+    def __getitem__(self, i: int) -> Kind: ...
+
+    @overload
+    def __getitem__(self, i: slice) -> ConditionalMixture[Kind]: ...
+
+    def __getitem__(self, i: int | slice) -> Kind | ConditionalMixture[Kind]:
+        """The mixture of one row, or those of a slice of them."""
+        if isinstance(i, slice):
+            return replace(
+                self,
+                weights=self.weights[i],
+                means=self.means[i],
+                scales=None if self.scales is None else self.scales[i],
+                noise=None if self.noise is None else self.noise[i],
+            )
         noise, covariance = self.components.noise, self.components.covariance
         return replace(
             self.components,

@@ -15,7 +15,7 @@ import numpy as np
 from mixtura.base.arrays import Array
 from mixtura.base.choices import CovarianceType
 from mixtura.base.family_names import family_letters
-from mixtura.base.random_states import generator_of
+from mixtura.base.random_states import generator_of, is_bool
 from mixtura.base.underflow import ignore_underflow
 from mixtura.model.affine import affine
 from mixtura.model.columns import checked_names
@@ -252,8 +252,8 @@ class Mixture(MixtureDensity):
         >>> two.rvs(1000, random_state=0).mean(axis=0).round().tolist()
         [4.0, 4.0]
         """
-        shape = (size,) if isinstance(size, int | np.integer) else tuple(size)
-        n, rng = int(np.prod(shape, dtype=np.intp)), generator_of(random_state)
+        shape, rng = _checked_size(size), generator_of(random_state)
+        n = int(np.prod(shape, dtype=np.intp))
         if component == NOISE_LABEL and self.noise is not None:
             rows = self.noise.sample(n, rng)
         else:
@@ -262,7 +262,7 @@ class Mixture(MixtureDensity):
 
     def _component(self, k: int) -> Mixture:
         """The distribution of one component alone."""
-        if not isinstance(k, int | np.integer) or not 0 <= k < self.n_components:
+        if is_bool(k) or not isinstance(k, int | np.integer) or not 0 <= k < self.n_components:
             raise ValueError(
                 f"component must be a number from 0 to {self.n_components - 1}"
                 f"{', or -1 for the noise' if self.noise is not None else ''}, but {k!r} came."
@@ -423,18 +423,24 @@ class Mixture(MixtureDensity):
         >>> two.hdr(0.95).intervals[0].round(2).tolist()
         [[-1.96, 1.96], [7.04, 10.96]]
         """
-        wanted = np.atleast_1d(checked_levels("levels", levels))
+        wanted = checked_levels("levels", levels)
+        return self._regions(wanted.ravel(), X, n_samples, random_state).reshaped(wanted.shape)
+
+    def _regions(
+        self, levels: Array, X: Any, n_samples: int, random_state: Any
+    ) -> HighestDensityRegions:
+        """The regions of levels (L,)."""
         line = self._univariate("hdr") if self.n_features == 1 else None
         if X is not None:
             values = log_densities(self, points_of(X, self).rows)
             if not len(values):
                 raise ValueError("hdr needs at least one row, but X has none.")
-            return regions_of_rows(self, wanted, values, line)
+            return regions_of_rows(self, levels, values, line)
         if line is not None:
-            return exact_regions(self, wanted, line)
+            return exact_regions(self, levels, line)
         if self.n_components == 1 and self.noise is None:
-            return region_of_one(self, wanted)
-        return sampled_regions(self, wanted, checked_rows(n_samples), random_state)
+            return region_of_one(self, levels)
+        return sampled_regions(self, levels, checked_rows(n_samples), random_state)
 
     def modes(self) -> Modes:
         """The local maxima of the density, the highest first.
@@ -601,6 +607,16 @@ class Mixture(MixtureDensity):
     def _noise_weight(self) -> float:
         """0 without noise."""
         return 0.0 if self.noise is None else self.noise.weight
+
+
+def _checked_size(size: Any) -> tuple[int, ...]:
+    """The shape of random rows."""
+    shape = size if isinstance(size, tuple) else (size,)
+    if not all(isinstance(n, int | np.integer) and not is_bool(n) and n >= 0 for n in shape):
+        raise ValueError(
+            f"size must be a number of rows or a tuple of such, each at least 0, but {size!r} came."
+        )
+    return shape
 
 
 def _numbers(values: Any) -> Any:

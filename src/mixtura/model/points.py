@@ -73,10 +73,13 @@ def log_densities(mixture: MixtureDensity, rows: Array) -> Array:
     out = np.empty(len(rows))
     for begin in range(0, len(rows), ROWS_AT_ONCE):
         part = rows[begin : begin + ROWS_AT_ONCE]
+        infinite = np.asarray(np.isinf(part).any(axis=1))
+        if infinite.any():
+            part = np.where(infinite[:, None], 0.0, part)
         own = (
             mixture.log_joint(part)
             if np.isnan(part).any()
             else log_joint_of_complete(mixture, part)
         )
-        out[begin : begin + len(part)] = log_density(own)
+        out[begin : begin + len(part)] = np.where(infinite, -np.inf, log_density(own))
     return out

@@ -9,7 +9,7 @@ root of their probability.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -43,11 +43,11 @@ class HighestDensityRegions:
 
     Attributes
     ----------
-    levels : (L,)
+    levels : (L,), or a number
         Probabilities of the regions.
-    log_thresholds : (L,)
+    log_thresholds : of the same shape
         Logarithms of the thresholds.
-    standard_errors : (L,)
+    standard_errors : of the same shape
         Of ``log_thresholds``; 0 where they are exact, NaN where given rows were used.
     intervals : tuple of (I, 2)
         In one column the intervals of each region, from left to right; None in several.
@@ -63,13 +63,21 @@ class HighestDensityRegions:
     def thresholds(self) -> Array:
         """Least density in each region (L,)."""
         with np.errstate(under="ignore"):
-            return np.exp(self.log_thresholds)
+            return np.asarray(np.exp(self.log_thresholds))
 
     def contains(self, X: Any) -> Flags:
-        """Whether rows (n,d) are in each region (n,L); (L,) for one row."""
+        """Whether rows (n,d) are in each region, (n,L), or (n,) for one level."""
         points = points_of(X, self._mixture)
-        inside = log_densities(self._mixture, points.rows)[:, None] >= self.log_thresholds
-        return inside.reshape(*points.shape, len(self.levels))
+        inside = log_densities(self._mixture, points.rows)[:, None] >= self.log_thresholds.ravel()
+        return inside.reshape(points.shape + self.levels.shape)
+
+    def reshaped(self, shape: tuple[int, ...]) -> HighestDensityRegions:
+        """The same with levels of this shape."""
+        levels, found, errors = (
+            values.reshape(shape)
+            for values in (self.levels, self.log_thresholds, self.standard_errors)
+        )
+        return replace(self, levels=levels, log_thresholds=found, standard_errors=errors)
 
 
 def region_of_one(mixture: MixtureDensity, levels: Array) -> HighestDensityRegions:
