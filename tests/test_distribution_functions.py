@@ -204,6 +204,16 @@ def test_far_quantiles_of_heavy_tails(nu):
             assert -nu * np.log(-x) + log_c == pytest.approx(np.log(q), rel=1e-12)
 
 
+def test_a_distribution_that_is_all_noise():
+    flat = line_of([0.0], [0.0], [1.0], noise=Noise(1.0, np.log([4.0]), np.array([2.0])))
+    np.testing.assert_allclose(flat.ppf([0.25, 0.5, 0.75]), [1.0, 2.0, 3.0], rtol=1e-15)
+    np.testing.assert_allclose(flat.cdf([-1.0, 1.0, 5.0]), [0.0, 0.25, 1.0])
+    assert flat.entropy().value == pytest.approx(np.log(4.0))
+    assert flat.var()[0] == pytest.approx(16 / 12)
+    assert len(flat.modes()) == 0
+    assert flat.hdr(0.5).intervals[0].tolist() == [[-np.inf, np.inf]]
+
+
 def test_quantiles_between_components_that_are_far_apart():
     apart = line_of([0.5, 0.5], [-30.0, 30.0], [1.0, 1.0])
     assert apart.ppf(0.5) == pytest.approx(
@@ -329,6 +339,31 @@ def test_regions_of_one_component_are_exact(tails):
     assert abs(inside[1] - 0.5) < SIGMAS * np.sqrt(0.25 / 1e5)
     assert abs(inside[2] - 0.99) < SIGMAS * np.sqrt(0.0099 / 1e5)
     assert (found.standard_errors == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "t"])
+def test_regions_of_two_columns_agree_with_an_integral_over_the_plane(kind):
+    """The midpoint rule on a grid, which is exact to its own errors for smooth functions."""
+    pair = mixture_of(d=2, columns=None, **KINDS[kind])
+    # a t component of 2.5 degrees of freedom has 3e-4 beyond 60 units
+    ends, step = (60.0, 0.1) if kind == "t" else (25.0, 0.05)
+    ticks = np.arange(-ends, ends, step) + 0.5 * step
+    grid = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
+    density = pair.pdf(grid) * step**2
+    assert density.sum() == pytest.approx(1.0, abs=1e-3 if kind == "t" else 1e-10)
+    levels = np.array([0.3, 0.9])
+    found = pair.hdr(levels)
+    inside = (density[:, None] >= found.thresholds * step**2) * density[:, None]
+    error = np.sqrt(levels * (1 - levels) / 1e5)  # of the level, from 100,000 rows
+    assert (np.abs(inside.sum(axis=0) - levels) < SIGMAS * error).all()
+    at = np.array([0.5, -0.5])
+    below = density[(grid <= at).all(axis=1)].sum()
+    assert pair.cdf(at) == pytest.approx(below, abs=1e-3)  # the limits are edges of cells
+    centre = (grid * density[:, None]).sum(axis=0)
+    if kind == "gaussian":
+        np.testing.assert_allclose(centre, pair.mean(), atol=1e-9)
+        apart = grid - centre
+        np.testing.assert_allclose((apart * density[:, None]).T @ apart, pair.cov(), rtol=1e-8)
 
 
 # ---- modes ---------------------------------------------------------------------------------------

@@ -13,7 +13,13 @@ import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
 from conftest import TRUTH
-from mixtura import GaussianMixture, GaussianMixtureSelector, MixtureClassifier
+from mixtura import (
+    BayesianGaussianMixture,
+    GaussianMixture,
+    GaussianMixtureSelector,
+    MixtureClassifier,
+    MixtureRegressor,
+)
 
 SUITE = TRUTH / "sklearn_suite" / "run_suite.py"
 EXCEPTIONS = {  # each with its reason in docs/decisions/0003-scikit-learn-suite.md
@@ -21,6 +27,7 @@ EXCEPTIONS = {  # each with its reason in docs/decisions/0003-scikit-learn-suite
     "test_gaussian_mixture_precisions_init",
     "test_gaussian_mixture_precisions_init_diag",
     "test_gaussian_mixture_all_init_does_not_estimate_gaussian_parameters",
+    "test_compare_covar_type",
 }
 
 
@@ -32,6 +39,18 @@ def test_estimator_checks_pass_and_none_is_skipped_that_scikit_learn_passes(kind
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         results = check_estimator(GaussianMixture(covariance_type=kind), on_fail=None, on_skip=None)
+    failed = [(r["check_name"], str(r["exception"])) for r in results if r["status"] == "failed"]
+    skipped = {r["check_name"] for r in results if r["status"] == "skipped"}
+    assert failed == []
+    assert skipped <= {"check_array_api_input"}
+    assert len(results) > 40
+
+
+@pytest.mark.slow
+def test_the_bayesian_mixture_passes_the_estimator_checks():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = check_estimator(BayesianGaussianMixture(), on_fail=None, on_skip=None)
     failed = [(r["check_name"], str(r["exception"])) for r in results if r["status"] == "failed"]
     skipped = {r["check_name"] for r in results if r["status"] == "skipped"}
     assert failed == []
@@ -78,6 +97,20 @@ def test_the_classifier_passes_the_estimator_checks(classifier):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("K", [1, 2])
+def test_the_regressor_passes_the_estimator_checks(K):
+    regressor = MixtureRegressor(GaussianMixture(K, random_state=0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = check_estimator(regressor, on_fail=None, on_skip=None)
+    failed = [(r["check_name"], str(r["exception"])) for r in results if r["status"] == "failed"]
+    skipped = {r["check_name"] for r in results if r["status"] == "skipped"}
+    assert failed == []
+    assert skipped <= {"check_array_api_input"}
+    assert len(results) > 50
+
+
+@pytest.mark.slow
 def test_scikit_learns_own_tests_pass_but_for_the_listed_exceptions(tmp_path):
     report = tmp_path / "report.json"
     command = [
@@ -85,6 +118,8 @@ def test_scikit_learns_own_tests_pass_but_for_the_listed_exceptions(tmp_path):
         str(SUITE),
         "--class",
         "mixtura:GaussianMixture",
+        "--bayes-class",
+        "mixtura:BayesianGaussianMixture",
         "--float32",
         "--json",
         str(report),
@@ -97,7 +132,7 @@ def test_scikit_learns_own_tests_pass_but_for_the_listed_exceptions(tmp_path):
         if test["outcome"] in ("failed", "error")
     }
     assert failed <= EXCEPTIONS, run.stdout
-    assert sum(test["outcome"] == "passed" for test in tests.values()) >= 68
+    assert sum(test["outcome"] == "passed" for test in tests.values()) >= 84
 
 
 @pytest.mark.slow

@@ -10,12 +10,14 @@ from .base.errors import DegenerateWarning as DegenerateWarning
 from .base.errors import InferenceError as InferenceError
 from .base.errors import MissingExtraError as MissingExtraError
 from .base.errors import ModelFileError as ModelFileError
+from .estimators.bayesian_mixture import BayesianGaussianMixture as BayesianGaussianMixture
 from .estimators.classifier import MixtureClassifier as MixtureClassifier
 from .estimators.gaussian_mixture import GaussianMixture as GaussianMixture
 from .estimators.imputer import MixtureImputer as MixtureImputer
 from .estimators.outliers import OutlierMixture as OutlierMixture
 from .estimators.persistence import load as load
 from .estimators.persistence import save as save
+from .estimators.regressor import MixtureRegressor as MixtureRegressor
 from .estimators.selector import GaussianMixtureSelector as GaussianMixtureSelector
 from .estimators.student_t_mixture import StudentTMixture as StudentTMixture
 from .inference.uncertainty import Interval as Interval
@@ -26,6 +28,7 @@ from .initialise.hierarchy import hierarchical as hierarchical
 from .model.certificate import Certificate as Certificate
 from .model.certificate import ComponentReport as ComponentReport
 from .model.conditional import ConditionalMixture as ConditionalMixture
+from .model.conditional_groups import ConditionalGroups as ConditionalGroups
 from .model.estimate import Estimate as Estimate
 from .model.fit_result import FitResult as FitResult
 from .model.fit_result import Iteration as Iteration

@@ -30,6 +30,8 @@ COMMANDS = (
     "fit",
     "test",
     "predict",
+    "regress",
+    "condition",
     "outliers",
     "sample",
     "compare",

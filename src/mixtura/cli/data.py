@@ -30,7 +30,7 @@ def read_data(
     rows can be used.
     """
     from mixtura.inputs.reading import read_table
-    from mixtura.inputs.table_data import FEW_VALUES, categories, table_data
+    from mixtura.inputs.table_data import table_data
 
     special = options.special | ({"--truth": truth} if truth else {})
     refuse_twice(special, options.chosen)
@@ -45,19 +45,26 @@ def read_data(
         labels=options.labels if isinstance(options, LabelOptions) else None,
         complete_for=complete_for,
     )
+    say_what_is_used(read, out, err)
+    return read
+
+
+def say_what_is_used(read: TableData, out: PlainConsole, err: PlainConsole) -> None:
+    """Print what is left out of a table and what is used."""
+    from mixtura.inputs.table_data import FEW_VALUES, categories
+
     for line in read.warned:
         err.say(f"warning: {line}", style="yellow")
     for line in read.said:
         out.say(line)
     columns = counted(len(read.names), "column")
-    out.say(f"{table.source}: {len(read.X)} rows; {columns} used: {', '.join(read.names)}")
+    out.say(f"{read.table.source}: {len(read.X)} rows; {columns} used: {', '.join(read.names)}")
     few = categories(read)
     if few:
         out.say(
             f"check: {', '.join(few)}: {FEW_VALUES} different values or fewer; if this is a "
             "category and not a measurement, leave it out with --drop"
         )
-    return read
 
 
 @contextmanager

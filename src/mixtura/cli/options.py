@@ -116,3 +116,30 @@ def noise_volume(noise: str) -> str | float:
         ) from None
     assert checked is not None
     return checked
+
+
+def quantile_levels(quantiles: str) -> dict[str, float]:
+    """``0.05,0.5`` as probabilities by their names in results, ``q05`` and ``q50``."""
+    words = [word.strip() for word in quantiles.split(",") if word.strip()]
+    try:
+        levels = [float(word) for word in words]
+    except ValueError:
+        levels = []
+    if not levels or not all(0 < level < 1 for level in levels):
+        raise UsageError(
+            "--quantiles must be probabilities between 0 and 1, such as 0.05,0.95, but got "
+            f"{quantiles!r}."
+        )
+    return {quantile_name(level): level for level in levels}
+
+
+def quantile_name(level: float) -> str:
+    """``q05`` for 0.05, ``q50`` for 0.5, ``q2.5`` for 0.025: in percent.
+
+    Examples
+    --------
+    >>> [quantile_name(level) for level in (0.05, 0.5, 0.025, 0.999)]
+    ['q05', 'q50', 'q2.5', 'q99.9']
+    """
+    percent = f"{100 * level:.10g}"
+    return "q" + percent.zfill(2)

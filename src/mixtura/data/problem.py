@@ -186,7 +186,8 @@ class Problem:
 
     def with_data(self, dataset: Dataset) -> Problem:
         """The same model for other rows."""
-        return replace(self, dataset=dataset)
+        regularisation = self.regularisation.of_total(dataset.total)
+        return replace(self, dataset=dataset, regularisation=regularisation)
 
 
 def _expected_moments(mixture: Mixture, total: float) -> Moments:

@@ -48,7 +48,7 @@ from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.moments import Moments
 from mixtura.model.protocols import Block
 from mixtura.model.regularisation import AT_THE_FLOOR, below
-from mixtura.model.soundness import Soundness, support
+from mixtura.model.soundness import Averaged, Soundness, support
 from mixtura.model.tails import log_fall, pulls
 
 ROWS_LEFT_OUT_AT_ONCE = 8192
@@ -496,6 +496,10 @@ def soundness_of(problem: Problem, mixture: Mixture, moments: Moments) -> Soundn
     left out. Where they are so few that the component may be spurious, they are left out together.
     """
     dataset, family, regularisation = problem.dataset, problem.family, problem.regularisation
+    if regularisation.averages:
+        return Averaged.of(
+            moments.counts / dataset.row_weight, mixture.n_features, dataset.row_weight
+        )
     effective = effective_parameters(problem, mixture, moments)
     copies = tuple((original, copy) for copy, original in copies_of(mixture).items())
     unit = dataset.row_weight

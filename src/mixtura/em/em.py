@@ -297,6 +297,8 @@ def _at_a_fixed_point(mixture: Mixture, rate: float, regularisation: Regularisat
 def _degenerate(fit: FitResult, problem: Problem) -> StopReason | None:
     """Fixed points of EM with fewer than K components: copies and empty components."""
     assert fit.moments is not None
+    if problem.regularisation.averages:
+        return None
     few = fit.moments.counts < EMPTY_BELOW * problem.dataset.row_weight
     if (fixed := problem.fixed_of(fit.n_components)) is not None:
         few &= ~fixed.located(problem.family.shares_all)
@@ -309,7 +311,7 @@ def _result(loop: Loop, problem: Problem, stop: StopReason, judge: bool) -> FitR
     """The result of the last mixture."""
     mixture, moments = loop.mixture, loop.moments
     log_likelihood, entropy, certainty, total = loop.sums
-    if problem.regularisation.ridge > 0:  # the sums of the loop are under tilted weights
+    if problem.regularisation.is_tilted:  # the sums of the loop are under tilted weights
         plain = problem.dataset.backend.moments(problem.dataset.source, mixture, Scatter.TRACE)
         log_likelihood, entropy, certainty, total = (
             plain.log_likelihood,

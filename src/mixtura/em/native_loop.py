@@ -110,7 +110,7 @@ def empty_loop(
 
 def has_native_law(family: Family, regularisation: Regularisation) -> bool:
     """Whether this M-step is in C++, too."""
-    plain = regularisation.ridge == 0 and regularisation.eigenvalue_ratio is None
+    plain = not regularisation.is_tilted and regularisation.eigenvalue_ratio is None
     return (
         plain
         and _has_native_prior(family, regularisation.prior)

@@ -58,7 +58,6 @@ from mixtura.inputs.parameters import (
 from mixtura.inputs.row_knowledge import known_classes
 from mixtura.inputs.rows import checked_weights, read_data
 from mixtura.inputs.starts import initialiser_of, noise_start
-from mixtura.model.component_order import ComponentSort
 from mixtura.model.fit_result import FitResult, Iteration
 from mixtura.model.given_parameters import check_matrices, check_means, check_weights
 from mixtura.model.matching import match
@@ -360,7 +359,7 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         data = read_data(self, X, sample_weight, labels, measurement_covariance)
         rows, dataset, present = data.rows, data.dataset, data.present
         d, K = dataset.source.n_features, self.n_components
-        sort = component_sort_of(self, d)
+        component_sort_of(self, d)  # refuses an unknown column before the fit
         given = self._given_parameters(K, d, family)
         in_noise = self._noise_of_start(present, len(rows))
         constraints = constraints_of(self)
@@ -381,18 +380,19 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
             local_search = self._has_default_starts(given) and not continued
             plan = self._plan(dataset, len(drawn.starts), local_search)
             found = search_from(drawn, problem, plan)
-            best = self._ordered(certified(found.best, problem, plan.stopping), problem, sort)
+            best = self._ordered(certified(found.best, problem, plan.stopping), problem)
         self.start_report_ = found.report
-        self._set_result(best, rows.dtype)
+        self._set_fit(best, problem, rows.dtype)
         self._set_classes(data.classes)
         self._warn(best, dataset, present)
         return self
 
-    def _ordered(self, fit: FitResult, problem: Problem, sort: ComponentSort | None) -> FitResult:
+    def _ordered(self, fit: FitResult, problem: Problem) -> FitResult:
         """Components by ``component_order``; after a warm start in the order of the last fit.
 
         Components with an identity keep their places.
         """
+        sort = component_sort_of(self, fit.mixture.n_features)
         if sort is not None:
             return fit.in_order(problem.in_place(sort.of(fit.mixture)))
         if (
@@ -463,7 +463,8 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         kinds = self._initialisers(rows, K, present, given, in_noise)
         sampled = self._has_default_starts(given) and (in_noise is None or in_noise.given is None)
         seed = seed_of(self.random_state)
-        return initialised(kinds, dataset, K, seed, sampled, noise=in_noise)
+        averages = problem.regularisation.averages  # and so decides how many components are used
+        return initialised(kinds, dataset, K, seed, sampled, noise=in_noise, on_all_rows=averages)
 
     def _names_components(self) -> bool:
         """Whether the start is an array or a function, whose components have numbers."""
@@ -533,6 +534,10 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         if self.callback is not None:
             self.callback(iteration)
 
+    def _set_fit(self, result: FitResult, problem: Problem, dtype: np.dtype[Any]) -> None:
+        """Set the attributes of a fit of a problem."""
+        self._set_result(result, dtype)
+
     def _set_result(self, result: FitResult, dtype: np.dtype[Any]) -> None:
         """Set the attributes of a fit, in the precision of the data."""
         self.result_ = result
@@ -555,7 +560,8 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
 
     def _warn_of_unseen_columns(self, mixture: Mixture, dataset: Dataset) -> None:
         """Warn where the rows of a component have no value in a column."""
-        unseen = np.argwhere(unseen_columns(dataset.source, dataset.backend, mixture)).tolist()
+        seen_by_none = unseen_columns(dataset.source, dataset.backend, mixture)
+        unseen = np.argwhere(seen_by_none & self._have_rows[:, None]).tolist()
         if not unseen:
             return
         names = getattr(self, "feature_names_in_", None)
@@ -567,6 +573,11 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
             DataWarning,
             stacklevel=5,
         )
+
+    @property
+    def _have_rows(self) -> Flags:
+        """Components (K,) that are expected to have rows."""
+        return np.ones(len(self.weights_), dtype=bool)
 
     def _warn(self, result: FitResult, dataset: Dataset, present: Flags | None) -> None:
         """Warn of spurious components and of a fit that did not converge.

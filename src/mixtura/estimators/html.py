@@ -20,6 +20,7 @@ from mixtura.model.criteria import bic
 from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
 from mixtura.model.selection import Selection
+from mixtura.model.soundness import Averaged
 
 MOST_COMPONENTS, MOST_COLUMNS = 20, 8
 """Rows and columns of the table of components at most; it counts the others."""
@@ -80,8 +81,11 @@ def _facts(fit: FitResult) -> Markup:
     K = fit.n_components
     title = f"{fit.family}, {K} component{'s' * (K != 1)}: {FAMILIES[fit.family].summary}"
     numbers = (
-        f"BIC {bic(fit):,.2f} (lower is better) · log-likelihood {fit.log_likelihood:,.2f} with "
-        f"{fit.n_parameters} parameters on {fit.total:,.6g} rows"
+        f"lower bound of the log evidence {fit.objective:,.2f} (higher is better) on "
+        f"{fit.total:,.6g} rows"
+        if isinstance(fit.soundness, Averaged)
+        else f"BIC {bic(fit):,.2f} (lower is better) · log-likelihood {fit.log_likelihood:,.2f} "
+        f"with {fit.n_parameters} parameters on {fit.total:,.6g} rows"
     )
     stop = f"{fit.n_iter} iteration{'s' * (fit.n_iter != 1)}; {fit.stop.value}"
     verdict = [fit.certificate.verdict] if fit.certificate else []

@@ -17,6 +17,7 @@ from mixtura.inputs.constraints import constraints_of, problem_of
 from mixtura.inputs.parameters import check_count, seed_of
 from mixtura.inputs.rows import dataset_for, rows_of
 from mixtura.model.certificate import Certificate
+from mixtura.model.mixture import Mixture
 
 
 class MixtureInference(FittedMixture):
@@ -65,9 +66,14 @@ class MixtureInference(FittedMixture):
         check_is_fitted(self)
         family = family_named(self.covariance_type)
         dataset = dataset_for(self, X, sample_weight, labels, measurement_covariance)
-        mixture = self.mixture_
+        mixture = self._optimised
         problem = problem_of(dataset, family, mixture.n_components, constraints_of(self))
         return certify(problem, mixture)
+
+    @property
+    def _optimised(self) -> Mixture:
+        """The mixture at which the objective of EM is evaluated."""
+        return self.mixture_
 
     @ignore_underflow
     def standard_errors(

@@ -10,8 +10,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura.base.choices import CovarianceType, DegreesOfFreedom
+from mixtura.estimators.bayesian_mixture import BayesianGaussianMixture
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.model_file import COUNT, class_names, load_model, save_model
+from mixtura.estimators.regressor import MixtureRegressor
 from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.estimators.student_t_mixture import StudentTMixture
 from mixtura.families import family_named
@@ -43,7 +45,7 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     sklearn.exceptions.NotFittedError
         When the model is not fitted.
     TypeError
-        When the model is no mixture, such as a MixtureClassifier.
+        When the model is no mixture, such as a MixtureClassifier or a MixtureRegressor.
     ValueError
         When the names of known classes are neither numbers nor text.
 
@@ -58,11 +60,11 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     >>> bool((mixtura.load(path).means_ == model.means_).all())
     True
     """
-    if not isinstance(model, GaussianMixture | GaussianMixtureSelector):
+    has_posterior = isinstance(model, BayesianGaussianMixture)
+    if has_posterior or not isinstance(model, GaussianMixture | GaussianMixtureSelector):
         raise TypeError(
             "a file holds one mixture: model must be a GaussianMixture, a StudentTMixture or a "
-            f"GaussianMixtureSelector, but a {type(model).__name__} came. Keep that with pickle or "
-            "joblib."
+            f"GaussianMixtureSelector, but a {type(model).__name__} came. {_instead(model)}"
         )
     check_is_fitted(model)
     chosen = model.best_estimator_ if isinstance(model, GaussianMixtureSelector) else model
@@ -83,6 +85,21 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     if hasattr(chosen, "classes_"):
         metadata |= class_names(chosen.classes_)
     save_model(path, mixture, family=family, feature_names=feature_names, metadata=metadata)
+
+
+def _instead(model: object) -> str:
+    """How to keep an estimator that is no mixture."""
+    if isinstance(model, MixtureRegressor):
+        return (
+            "Save its estimator_, and call MixtureRegressor.from_mixture(loaded.mixture_, targets) "
+            "with what load returns."
+        )
+    if isinstance(model, BayesianGaussianMixture):
+        return (
+            "Keep that with pickle or joblib: a file would lose the posterior. Of its expected "
+            "mixture alone: GaussianMixture.from_parameters(weights_, means_, covariances_)."
+        )
+    return "Keep that with pickle or joblib."
 
 
 def load(path: str | os.PathLike[str]) -> GaussianMixture:

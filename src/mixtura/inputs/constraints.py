@@ -15,17 +15,22 @@ from mixtura.initialise.shrinkage import Shrinkage, shrinkage_for
 from mixtura.inputs.degrees_of_freedom import check_degrees, tail_rule_of
 from mixtura.inputs.fixed_parameters import FixedParameters, fixed_parameters_of
 from mixtura.inputs.parameters import check_size, is_bool
+from mixtura.inputs.variational import GivenPriors, given_priors_of
 from mixtura.model.fixed import Fixed
 from mixtura.model.given_parameters import is_positive_definite, shaped
 from mixtura.model.priors import ConjugatePrior, Prior
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.tails import TailRule
+from mixtura.model.variational import Variational
 
 
 @dataclass(frozen=True)
 class Constraints:
-    """Constraints that the user set, before the data are known; ``tails`` of t components."""
+    """Constraints that the user set, before the data are known.
+
+    ``tails`` are of t components, ``priors`` of a Bayesian mixture.
+    """
 
     reg_covar: float | None = None
     prior: ConjugatePrior | None = None
@@ -34,6 +39,7 @@ class Constraints:
     noise: NoiseVolume | None = None
     fixed: FixedParameters | None = None
     tails: TailRule | None = None
+    priors: GivenPriors | None = None
 
 
 def constraints_of(estimator: Any) -> Constraints:
@@ -60,6 +66,7 @@ def constraints_of(estimator: Any) -> Constraints:
         noise_of(getattr(estimator, "noise", None)),
         fixed,
         tail_rule_of(estimator),
+        given_priors_of(estimator),
     )
 
 
@@ -149,6 +156,8 @@ def problem_of(dataset: Dataset, family: Family, K: int, constraints: Constraint
     (:mod:`mixtura.initialise.shrinkage`). A given ``reg_covar`` is scikit-learn's ridge in place of
     both; a given ``prior`` takes the place of the shrinkage.
     """
+    if constraints.priors is not None:
+        return Problem(dataset, family, _variational(dataset, family, constraints))
     d = dataset.source.n_features
     prior: Prior | None = None
     if constraints.prior is not None:
@@ -173,6 +182,19 @@ def problem_of(dataset: Dataset, family: Family, K: int, constraints: Constraint
     return Problem(dataset, family, regularisation, noise, fixed, tails)
 
 
+def _variational(dataset: Dataset, family: Family, constraints: Constraints) -> Variational:
+    """The regularisation of variational Bayes; its prior is in place of a floor."""
+    assert constraints.priors is not None
+    priors, d = constraints.priors.of(dataset, family), dataset.source.n_features
+    return Variational(
+        np.zeros(d),
+        ridge=float(constraints.reg_covar or 0.0),
+        prior=priors.normal,
+        priors=priors,
+        total=dataset.total,
+    )
+
+
 def fixed_of(constraints: Constraints, family: Family, K: int, d: int) -> Fixed | None:
     """The fixed parameters of K components of a family in d columns."""
     given = constraints.fixed
@@ -186,7 +208,8 @@ def shrinkage_of(
 
     It is for free covariances: None where all are fixed.
     """
-    if constraints.prior is not None or constraints.reg_covar is not None:
+    has_prior = constraints.prior is not None or constraints.priors is not None
+    if has_prior or constraints.reg_covar is not None:
         return None
     fixed = fixed_of(constraints, family, K, dataset.source.n_features)
     if fixed is not None and not fixed.free_covariances.any():

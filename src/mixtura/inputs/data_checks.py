@@ -13,7 +13,6 @@ from mixtura.data.dataset import Dataset
 from mixtura.data.noise_box import noise_box
 from mixtura.inputs.constraints import Constraints, check_prior, shrinkage_of
 from mixtura.model.moments import Scatter
-from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Family
 
 SINGULAR = 1e-11
@@ -74,7 +73,7 @@ def check_data(
             f"With reg_covar={reg_covar:g} it is fitted all the same, and that number decides "
             "the answer."
         )
-    elif _prior_suffices(dataset, family, K, constraints.prior):
+    elif _prior_suffices(dataset, family, K, constraints):
         consequence = "With this prior it is fitted all the same, and the prior decides the answer."
     else:
         raise DataError(cause if reg_covar is None else f"{ILL_DEFINED} {cause}")
@@ -96,11 +95,15 @@ def _of_volume(dataset: Dataset, constraints: Constraints) -> str:
     )
 
 
-def _prior_suffices(dataset: Dataset, family: Family, K: int, prior: ConjugatePrior | None) -> bool:
+def _prior_suffices(dataset: Dataset, family: Family, K: int, constraints: Constraints) -> bool:
     """Whether a prior alone makes every covariance of the family non-singular.
 
     The default scale is taken from the data, and is singular where these are.
     """
+    if constraints.priors is not None:
+        constraints.priors.of(dataset, family)  # refuses a singular one
+        return True
+    prior = constraints.prior
     if prior is None:
         return False
     d = dataset.source.n_features

@@ -140,19 +140,23 @@ class ConditionalMixture(Generic[Kind]):
 
     def cov(self) -> Array:
         """Covariance matrices (m,e,e)."""
-        matrices = self.covariances[None] * self._factors[..., None, None]
         return covariance_of(
-            self.weights, self.means, matrices, self.mean(), self._shares, self.components.noise
+            self.weights,
+            self.means,
+            self.covariances,
+            self._factors,
+            self.mean(),
+            self._shares,
+            self.components.noise,
         )
 
     def var(self) -> Array:
         """Variances (m,e)."""
-        own = self._factors[:, :, None] * np.einsum("kjj->kj", self.covariances)
-        own = own + (self.means - self.mean()[:, None]) ** 2
-        total = np.einsum("mk,mkj->mj", self.weights, own)
-        box = self.components.noise
+        mean, box = self.mean(), self.components.noise
+        total = (self.weights * self._factors) @ np.einsum("kjj->kj", self.covariances)
+        total += np.einsum("mk,mkj->mj", self.weights, (self.means - mean[:, None]) ** 2)
         if box is not None:
-            uniform = np.exp(2.0 * box.log_sides) / 12.0 + (box.centre - self.mean()) ** 2
+            uniform = np.exp(2.0 * box.log_sides) / 12.0 + (box.centre - mean) ** 2
             total = total + self._shares[:, None] * uniform
         return np.asarray(total)
 
@@ -369,33 +373,76 @@ def _together(table: Mapping[Any, Any]) -> Array:
 # ---- the formulas --------------------------------------------------------------------------------
 
 
-@ignore_underflow
-def conditional(mixture: Kind, given: Labels, values: Array) -> ConditionalMixture[Kind]:
-    """The mixtures of the other columns, given rows (m,c) of these columns.
+@dataclass(frozen=True, eq=False)
+class Conditioning(Generic[Kind]):
+    """What all rows of the same given columns (c) share: it is computed once.
 
-    Where the density of a row is 0 in all components, the weights are their limit, and a
-    :class:`mixtura.DataWarning` says so.
+    Attributes
+    ----------
+    known : Mixture
+        The margin of the given columns.
+    components : Mixture
+        The components of the e others, given a row.
+    maps : (K*e, c), optional
+        A of all components; None where columns are independent.
     """
-    others = other_columns(given, mixture.n_features)
-    known = mixture.marginal(given)
-    log_joint = log_joint_of_complete(known, values)
-    _warn_of_no_density(log_joint)
-    shares = posterior(log_joint, values, known)
-    maps, covariance = _given_parts(mixture.covariance, given, others)
-    means, tails = mixture.means[:, others], mixture.tails
-    if maps is None:
-        located = np.broadcast_to(means, (len(values), *means.shape))
-    else:
-        located = _located(values, mixture.means[:, given], means, maps)
-    scales = None
-    if tails is not None:
-        squared = np.minimum(known.squared_distances(values), np.finfo(np.float64).max / 4.0)
-        scales = (tails + squared) / (tails + len(given))
-        tails = tails + len(given)
-    components = replace(mixture.marginal(others), covariance=covariance, tails=tails)
-    K = mixture.n_components
-    noise = None if mixture.noise is None else shares[:, K]
-    return ConditionalMixture(shares[:, :K], located, scales, noise, components)
+
+    known: Kind
+    components: Kind
+    maps: Array | None
+
+    @classmethod
+    def on(cls, mixture: Kind, given: Labels) -> Conditioning[Kind]:
+        """On some columns of a mixture."""
+        others = other_columns(given, mixture.n_features)
+        maps, covariance = _given_parts(mixture.covariance, given, others)
+        tails = None if mixture.tails is None else mixture.tails + len(given)
+        components = replace(mixture.marginal(others), covariance=covariance, tails=tails)
+        if maps is not None:
+            K, e, c = mixture.n_components, len(others), len(given)
+            maps = np.broadcast_to(maps, (K, e, c)).reshape(K * e, c)
+        return cls(mixture.marginal(given), components, maps)
+
+    @ignore_underflow
+    def at(self, values: Array, numbers: Labels | None = None) -> ConditionalMixture[Kind]:
+        """The mixtures of the other columns, given rows (m,c).
+
+        Where the density of a row is 0 in all components, the weights are their limit, and a
+        :class:`mixtura.DataWarning` says so, with the numbers (m,) of the rows.
+        """
+        log_joint = log_joint_of_complete(self.known, values)
+        _warn_of_no_density(log_joint, numbers)
+        shares = posterior(log_joint, values, self.known)
+        scales, tails = None, self.known.tails
+        if tails is not None:
+            squared = self.known.squared_distances(values)
+            squared = np.minimum(squared, np.finfo(np.float64).max / 4.0)
+            scales = (tails + squared) / (tails + values.shape[1])
+        K = self.known.n_components
+        noise = None if self.known.noise is None else shares[:, K]
+        return ConditionalMixture(
+            shares[:, :K], self._located(values), scales, noise, self.components
+        )
+
+    def _located(self, values: Array) -> Array:
+        """``mu_o + A (x_g - mu_g)`` of all rows and components (m,K,e), by one product.
+
+        Rows are centred, so that nothing is lost far from the origin.
+        """
+        about, means = self.known.means, self.components.means
+        K, e = means.shape
+        if self.maps is None:
+            return np.broadcast_to(means, (len(values), K, e))
+        centre = about.mean(axis=0)
+        moved = self.maps.reshape(K, e, -1) @ (about - centre)[:, :, None]
+        located = (values - centre) @ self.maps.T
+        located += (means - moved[:, :, 0]).ravel()
+        return np.asarray(located.reshape(len(values), K, e))
+
+
+def conditional(mixture: Kind, given: Labels, values: Array) -> ConditionalMixture[Kind]:
+    """The mixtures of the other columns, given rows (m,c) of these columns."""
+    return Conditioning.on(mixture, given).at(values)
 
 
 def _given_parts(
@@ -412,23 +459,14 @@ def _given_parts(
     return -roots @ whitener[:, c:, :c], left
 
 
-def _located(values: Array, about: Array, means: Array, maps: Array) -> Array:
-    """``mu_o + A (x_g - mu_g)`` of all rows and components (m,K,o), by one product.
-
-    Rows are centred, so that nothing is lost far from the origin.
-    """
-    K, e = means.shape
-    centre = about.mean(axis=0)
-    offsets = means - (maps @ (about - centre)[:, :, None])[:, :, 0]
-    each = np.broadcast_to(maps, (K, e, maps.shape[2])).reshape(K * e, -1)
-    return np.asarray(((values - centre) @ each.T + offsets.ravel()).reshape(-1, K, e))
-
-
-def _warn_of_no_density(log_joint: Array) -> None:
+def _warn_of_no_density(log_joint: Array, numbers: Labels | None) -> None:
     """Say which rows have no density in any component."""
+    if log_joint.size and log_joint.min() > -np.inf:
+        return
     lost = np.flatnonzero(~(log_joint > -np.inf).any(axis=1))
     if len(lost):
-        where = row_name(int(lost[0])) + (f" and {len(lost) - 1:,} more" if len(lost) > 1 else "")
+        first = lost[0] if numbers is None else numbers[lost[0]]
+        where = row_name(int(first)) + (f" and {len(lost) - 1:,} more" if len(lost) > 1 else "")
         warnings.warn(
             f"The given values of {where} are so far out that no component has any density there. "
             "The weights are their limit, which is 1 for the component whose density falls least "

@@ -64,9 +64,10 @@ def check_matrices(name: str, family: str, given: Any, shape: tuple[int, ...]) -
         if not (values > 0).all():
             raise ValueError(f"'{name}' should be positive")
         return values
-    for matrix in values.reshape(-1, *shape[-2:]):
+    for k, matrix in enumerate(values.reshape(-1, *shape[-2:])):
         if not is_positive_definite(matrix):
-            raise ValueError(f"'{name}' should be symmetric, positive-definite")
+            which = f", but that of {component_name(k)} is not" if len(shape) == 3 else ""
+            raise ValueError(f"'{name}' should be symmetric, positive-definite{which}")
     return values
 
 

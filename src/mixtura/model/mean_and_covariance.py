@@ -34,17 +34,20 @@ def covariance_of(
     weights: Array,
     means: Array,
     matrices: Array,
+    factors: Array,
     mean: Array,
     shares: Array | float,
     box: Noise | None,
 ) -> Array:
-    """``sum_k weights_k (Sigma_k + (mu_k - mu)(mu_k - mu)')`` (..., d, d).
+    """``sum_k weights_k (factors_k Sigma_k + (mu_k - mu)(mu_k - mu)')`` (..., d, d).
 
-    ``matrices`` (..., K, d, d) are covariances of the components, ``mean`` (..., d) is that of the
-    mixture.
+    ``matrices`` (K, d, d) times ``factors`` (..., K) are the covariances of the components,
+    ``mean`` (..., d) is that of the mixture.
     """
     apart = means - mean[..., None, :]
-    within = np.einsum("...k,...kij->...ij", weights, matrices)
+    with np.errstate(invalid="ignore"):  # infinite covariances of columns that are independent
+        within = (weights * factors) @ matrices.reshape(len(matrices), -1)
+    within = within.reshape(*within.shape[:-1], *matrices.shape[1:])
     total = within + np.swapaxes(apart * weights[..., None], -1, -2) @ apart
     if box is not None:
         off = box.centre - mean

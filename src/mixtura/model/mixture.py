@@ -211,12 +211,14 @@ class Mixture(MixtureDensity):
 
         It is infinite where a t component has at most two degrees of freedom.
         """
-        matrices = self.covariance.dense()
-        if self.tails is not None:
-            with np.errstate(invalid="ignore"):  # 0 times infinity
-                matrices = matrices * inflation(self.tails)[:, None, None]
         return covariance_of(
-            self.weights, self.means, matrices, self.mean(), self._noise_weight, self.noise
+            self.weights,
+            self.means,
+            self.covariance.dense(),
+            np.ones(self.n_components) if self.tails is None else inflation(self.tails),
+            self.mean(),
+            self._noise_weight,
+            self.noise,
         )
 
     def var(self) -> Array:

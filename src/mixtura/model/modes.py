@@ -67,7 +67,10 @@ class Modes:
 @ignore_underflow
 def modes(mixture: MixtureDensity) -> Modes:
     """All modes that are found from means, pairs, triples and random points of the ridge."""
-    mixture = mixture.select(np.flatnonzero(mixture.weights > 0))
+    present = np.flatnonzero(mixture.weights > 0)
+    if not len(present):  # all of it is noise, which is flat
+        return Modes(np.zeros((0, mixture.n_features)), np.zeros(0))
+    mixture = mixture.select(present)
     slopes = _Slopes.of(mixture)
     x = _climbed(slopes, _starts(slopes))
     for _ in range(LAST_STEPS):

@@ -267,6 +267,20 @@ class Moments:
             else self.tail_information[components],
         )
 
+    def beside_empty(self, about: Array) -> Moments:
+        """The same moments, and those of components without rows about other points (m,d)."""
+
+        def extended(sums: Array) -> Array:
+            return np.concatenate([sums, np.zeros((len(about), *sums.shape[1:]))])
+
+        return replace(
+            self,
+            about=np.concatenate([self.about, about]),
+            counts=extended(self.counts),
+            first=extended(self.first),
+            second=self.second if self.kind is Scatter.TOTAL else extended(self.second),
+        )
+
     def summarised(self, kind: Scatter) -> Moments:
         """The same moments with second moments in less detail, as another family needs them."""
         if kind is self.kind:

@@ -162,7 +162,7 @@ class _Pieces:
     @classmethod
     def of(cls, mixture: MixtureDensity, line: Univariate) -> _Pieces:
         """The pieces: sign changes of the slope on a grid, which bisection closes in on."""
-        present = line.weights > 0
+        present = line.weights > 0 if (line.weights > 0).any() else np.ones_like(line.weights) > 0
         means, scales = line.means[present], line.scales[present]
         grid = np.unique((means + scales * GRID[:, None]).ravel())
         signs = np.sign(_slope(mixture, grid))

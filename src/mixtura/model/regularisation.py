@@ -24,6 +24,7 @@ a family holds its covariance model and nothing else. With ``S = W / n``
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -105,6 +106,26 @@ class Regularisation:
     prior: Prior | None = None
     eigenvalue_ratio: float | None = None
     equal_weights: bool = False
+
+    averages: ClassVar[bool] = False
+    """Whether the objective averages over the parameters, and so has a price of each component."""
+
+    def of_total(self, total: float) -> Regularisation:
+        """The regularisation for rows of this weight in all."""
+        return self
+
+    def in_use(self, mixture: Mixture) -> Mixture:
+        """The components that have rows: all, unless the objective averages."""
+        return mixture
+
+    def filled(self, start: Moments | Mixture, K: int) -> Moments | Mixture:
+        """A start of K components; where the objective averages, fewer get some without rows."""
+        return start
+
+    @property
+    def is_tilted(self) -> bool:
+        """Whether the weights of the E-step are others than those of the mixture."""
+        return self.ridge > 0
 
     @property
     def has_floor(self) -> bool:

@@ -28,7 +28,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import log
 
 import numpy as np
@@ -96,7 +95,7 @@ class Soundness:
         """``s_k`` (K,); see :func:`support`."""
         return support(self.counts, self.own_rows)
 
-    @cached_property
+    @property
     def price(self) -> float:
         """The log-likelihood minus the score."""
         over = self.effective > self.counts
@@ -184,6 +183,27 @@ class Soundness:
             copies=copies,
             located=None if self.located is None else self.located[order],
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Averaged(Soundness):
+    """The assessment where the objective averages over the parameters.
+
+    It has the price of every component already, and a component without rows has its prior; so
+    nothing is spurious, empty or a copy, and effective parameters are not defined (NaN).
+    """
+
+    @classmethod
+    def of(cls, counts: Array, d: int, unit: float) -> Averaged:
+        """That of components with so many rows."""
+        K, total = len(counts), float(counts.sum())
+        located = np.ones(K, dtype=bool)
+        return cls(np.full(K, np.nan), counts, 1, 0, d, total, unit, located=located)
+
+    @property
+    def price(self) -> float:
+        """0."""
+        return 0.0
 
 
 def support(counts: Array, own_rows: int) -> Array:

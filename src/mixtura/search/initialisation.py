@@ -101,10 +101,12 @@ def initialised(
     sampled: bool = True,
     leaves: int = MICRO_CLUSTERS,
     noise: NoiseStart | None = None,
+    on_all_rows: bool = False,
 ) -> Initialisation:
     """One start from each initialiser, on a sample where rows are many and ``sampled`` allows it.
 
     Trees have at least so many ``leaves``; ``noise`` tells which rows are left to a noise term.
+    ``on_all_rows`` is for a number of components that depends on the number of rows.
 
     Raises
     ------
@@ -119,9 +121,9 @@ def initialised(
         replace(kind, most_micro_clusters=leaves) if isinstance(kind, Hierarchical) else kind
         for kind in initialisers
     ]
-    m = sample_size(n, d, K) if K > 1 else n
+    m = sample_size(n, d, K) if K > 1 and not on_all_rows else n
     rows = dataset if m == n else dataset.sampled(m, sample_seed(seed))
-    if rows is dataset and are_many(K) and n * K >= LARGE:
+    if rows is dataset and are_many(K) and n * K >= LARGE and not on_all_rows:
         return Initialisation(dataset, named_starts(ONE_START, dataset, K, seed, noise), seed)
     if rows is dataset or not rows.has_distinct(K + 1):
         first, more = starts_in_turn(initialisers, dataset, K, seed, noise)

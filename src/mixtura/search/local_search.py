@@ -16,6 +16,7 @@ import numpy as np
 
 from mixtura.backends import ROWS_WORTH_A_THREAD
 from mixtura.data.problem import Problem
+from mixtura.em.em import Start
 from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
 from mixtura.model.start_report import RunReport
@@ -104,8 +105,11 @@ class LocalSearch:
                 return True
             return monotonic() >= end or self.runs.stopped.is_set()
 
-        if are_many(self.best.n_components):
+        averages = self.runs.problem.regularisation.averages  # which leaves components without rows
+        if are_many(self.best.n_components) and not averages:
             self._swap(rng, over)
+        if averages:
+            self._remove(over)
         origins: list[float] = []
         for _ in range(MOST_ROUNDS):
             origin = self._origin(origins)
@@ -117,7 +121,8 @@ class LocalSearch:
                     return
                 self._try(proposals)
             seen = self._responsibilities(origin)
-            for smaller in self._smaller(seen):
+            room = [origin] if seen.n_components < origin.n_components else []
+            for smaller in [*self._smaller(seen), *room]:
                 for proposals in self._splits(smaller, rng):
                     if over():
                         return
@@ -133,16 +138,30 @@ class LocalSearch:
         return max(new, key=lambda fit: fit.score, default=None)
 
     def _responsibilities(self, fit: FitResult) -> Responsibilities:
-        """One pass over the rows."""
+        """One pass over the rows, for the components that have any."""
         dataset = self._runs_of(fit.n_components).dataset
-        return Responsibilities.of(dataset, fit.mixture, NEGLIGIBLE)
+        used = self.runs.problem.regularisation.in_use(fit.mixture)
+        return Responsibilities.of(dataset, used, NEGLIGIBLE)
+
+    def _filled(self, start: Start) -> Start:
+        """A start of as many components as the problem has, where some may be without rows."""
+        if isinstance(start, FitResult):
+            return start
+        return self.runs.problem.regularisation.filled(start, self.best.n_components)
 
     def _runs_of(self, K: int) -> Runs:
         """Runs of K components; fewer than there are classes do not know of them."""
         dataset = self.runs.dataset
-        if dataset.n_classes <= K:
+        if dataset.n_classes <= K or self.runs.problem.regularisation.averages:
             return self.runs
         return replace(self.runs, problem=self.runs.problem.with_data(dataset.unlabelled))
+
+    def _remove(self, over: Callable[[], bool]) -> None:
+        """One component after the other is left without rows, as long as that gains."""
+        level = -inf
+        while self.best.score > level + self.runs.same and not over():
+            level = self.best.score
+            self._smaller(self._responsibilities(self.best))
 
     # ---- one component less, one more ------------------------------------------------------------
 
@@ -154,18 +173,25 @@ class LocalSearch:
         runs = self._runs_of(seen.n_components - 1)
         if seen.n_components <= runs.problem.fewest_components:
             return []
-        halving = successive_halving(runs, removals(seen), -inf, told=False)
+        starts = [self._filled(start) for start in removals(seen)]
+        halving = successive_halving(runs, starts, -inf, told=False)
         self._pay(halving.fitted)
+        for fit in halving.ended:
+            if fit.n_components == self.best.n_components:  # one more is without rows
+                self._keep(fit)
         return sorted(halving.ended, key=lambda fit: fit.rank, reverse=True)[:SMALLER]
 
     def _splits(self, fit: FitResult, rng: np.random.Generator) -> Iterator[list[NamedStart]]:
         """Every component of a fit in two, in several ways, some at a time and in random order."""
-        values = self.runs.dataset.shared_values
-        return _some_at_a_time(splits(self._responsibilities(fit), values, rng))
+        values, seen = self.runs.dataset.shared_values, self._responsibilities(fit)
+        if seen.n_components == self.best.n_components:  # the one that was left empty has rows
+            return iter(())
+        return _some_at_a_time(splits(seen, values, rng))
 
     def _try(self, proposals: Sequence[NamedStart]) -> None:
         """EM from each proposal as long as it may reach a better score."""
-        names, starts = [name for name, _ in proposals], [start for _, start in proposals]
+        names = [name for name, _ in proposals]
+        starts = [self._filled(start) for _, start in proposals]
         level = self.best.score if self.best.is_valid else -inf
         halving = successive_halving(self.runs, starts, level, told=False)
         self._pay(halving.fitted)
