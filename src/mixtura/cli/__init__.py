@@ -34,6 +34,7 @@ COMMANDS = (
     "condition",
     "outliers",
     "sample",
+    "export",
     "compare",
     "plot",
     "report",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, ClassVar, Literal, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -302,6 +302,8 @@ class BayesianGaussianMixture(GaussianMixture):
     def _optimised(self) -> Mixture:
         """The mixture that stands for the posterior."""
         return self._posterior.mixture
+
+    _law: ClassVar[str] = "posterior"  # which parameters alone do not have
 
     # ---- rows ------------------------------------------------------------------------------------
 

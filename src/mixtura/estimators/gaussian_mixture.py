@@ -31,6 +31,7 @@ from mixtura.data.problem import Problem
 from mixtura.em.certification import certified
 from mixtura.em.em import Callback, Start
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
+from mixtura.estimators.exports import MixtureExports, MixtureImports
 from mixtura.estimators.fitted import ROWS_OF_DENSITIES
 from mixtura.estimators.html import ResultHtmlMixin, fit_html
 from mixtura.estimators.inference import MixtureInference
@@ -83,7 +84,7 @@ _Given = tuple[Array | None, Array | None, Array | None]
 """Weights, means and precisions that the user gave."""
 
 
-class GaussianMixture(ResultHtmlMixin, MixtureInference):
+class GaussianMixture(ResultHtmlMixin, MixtureImports, MixtureExports, MixtureInference):
     """Gaussian mixture fitted by EM, with scikit-learn's interface and mclust's families.
 
     Parameters
