@@ -116,6 +116,25 @@ class SelectionOptions:
         )
 
 
+DEFAULT_OPTIONS = SelectionOptions()
+"""All families with 1 to 10 components, by BIC."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class RegressionOptions(SelectionOptions):
+    """The candidates of a regression, as typed."""
+
+    families: str = "EEE,VVV"
+    """all, or names separated by commas. By default full covariances, shared or free: in these the
+    targets follow the inputs within each component.
+    """
+
+
+REGRESSION = RegressionOptions()
+"""Two families with 1 to 10 components, by BIC."""
+
+
 @Parameter(name="*")
 @dataclass(frozen=True)
 class OutlierSelection(SelectionOptions):
@@ -138,5 +157,5 @@ class OutlierSelection(SelectionOptions):
         return [None if self.noise.strip().lower() == "none" else noise_volume(self.noise)]
 
 
-DEFAULT_OPTIONS, USUAL_OUTLIERS = SelectionOptions(), OutlierSelection()
-"""All families, or few of them, with 1 to 10 components, by BIC."""
+USUAL_OUTLIERS = OutlierSelection()
+"""Three families with 1 to 10 components, by BIC, with or without noise."""

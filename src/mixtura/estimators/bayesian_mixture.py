@@ -66,6 +66,14 @@ def _no_standard_errors(_: object) -> NoReturn:
     )
 
 
+def _no_partial_fit(_: object) -> NoReturn:
+    """Online EM is of maximum-likelihood fits."""
+    raise AttributeError(
+        "a Bayesian mixture has no partial_fit: its posterior depends on all rows. See "
+        "GaussianMixture.partial_fit."
+    )
+
+
 def _log_density(log_joint: Array, *_: object) -> Array:
     """See :func:`mixtura.model.mixture.log_density`."""
     return log_density(log_joint)
@@ -443,3 +451,4 @@ class BayesianGaussianMixture(GaussianMixture):
 
     bic = aic = icl = property(_no_criterion)
     standard_errors = property(_no_standard_errors)
+    partial_fit = property(_no_partial_fit)

@@ -34,7 +34,7 @@ from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingR
 from mixtura.estimators.exports import MixtureExports, MixtureImports
 from mixtura.estimators.fitted import ROWS_OF_DENSITIES
 from mixtura.estimators.html import ResultHtmlMixin, fit_html
-from mixtura.estimators.inference import MixtureInference
+from mixtura.estimators.streaming import StreamedMixture
 from mixtura.families import family_named
 from mixtura.initialise.initialisers import (
     FromLabels,
@@ -84,7 +84,7 @@ _Given = tuple[Array | None, Array | None, Array | None]
 """Weights, means and precisions that the user gave."""
 
 
-class GaussianMixture(ResultHtmlMixin, MixtureImports, MixtureExports, MixtureInference):
+class GaussianMixture(ResultHtmlMixin, MixtureImports, MixtureExports, StreamedMixture):
     """Gaussian mixture fitted by EM, with scikit-learn's interface and mclust's families.
 
     Parameters
@@ -382,6 +382,7 @@ class GaussianMixture(ResultHtmlMixin, MixtureImports, MixtureExports, MixtureIn
             plan = self._plan(dataset, len(drawn.starts), local_search)
             found = search_from(drawn, problem, plan)
             best = self._ordered(certified(found.best, problem, plan.stopping), problem)
+        self._stream = None
         self.start_report_ = found.report
         self._set_fit(best, problem, rows.dtype)
         self._set_classes(data.classes)

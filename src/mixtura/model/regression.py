@@ -73,13 +73,12 @@ class Regression:
 
     def log_densities(self, rows: Rows, values: Rows) -> Array:
         """``log p(y | x)`` (m,) of targets (m,e), of the ones that are not NaN."""
-        both: Array = self.joint.logpdf(np.column_stack([rows, values]))
-        return both - self.log_densities_of_inputs(rows)
+        both: Array = np.concatenate([rows, values], axis=1, dtype=np.float64)
+        return _log_densities(self.joint, both) - self.log_densities_of_inputs(rows)
 
     def log_densities_of_inputs(self, rows: Rows) -> Array:
         """``log p(x)`` (m,) of the inputs that are not NaN."""
-        inputs: Array = self.joint.marginal(np.arange(self.n_inputs)).logpdf(rows)
-        return inputs
+        return _log_densities(self.joint.marginal(np.arange(self.n_inputs)), rows)
 
     @ignore_underflow
     def _parts(self, rows: Rows, size: int) -> Iterator[tuple[Labels, ConditionalMixture[Mixture]]]:
@@ -97,6 +96,19 @@ class Regression:
                 complete = observation is None
                 part = rows[begin : begin + size] if complete else rows[np.ix_(own, inputs)]
                 yield own, at(part.astype(np.float64, copy=False), own)
+
+
+def _log_densities(mixture: Mixture, rows: Rows) -> Array:
+    """Log densities (m,) of what rows (m,d) have; 0 where they have nothing."""
+    observation = Observation.of(rows)
+    if observation is None:
+        return np.asarray(mixture.logpdf(rows))
+    found = np.zeros(len(rows))
+    for group in observation.groups:
+        own = np.flatnonzero(group.columns)
+        if len(own):
+            found[group.rows] = mixture.marginal(own).logpdf(rows[np.ix_(group.rows, own)])
+    return found
 
 
 def _given_first(
