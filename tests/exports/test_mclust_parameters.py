@@ -11,7 +11,7 @@ import pytest
 from sklearn.datasets import load_iris
 
 from conftest import TRUTH, read_truth
-from mixtura import GaussianMixture, ModelFileError
+from mixtura import DataWarning, GaussianMixture, ModelFileError
 from mixtura.exports.mclust_parameters import from_mclust_parameters
 from mixtura.families import family_named
 
@@ -142,6 +142,20 @@ def test_a_table_that_is_no_table_of_components(tmp_path):
         path.write_text(text)
         with pytest.raises(ModelFileError, match=message):
             GaussianMixture.from_mclust(path)
+
+
+def test_four_decimals_are_noticed():
+    """As jsonlite writes them without digits = NA; three proportions then do not sum to one."""
+    rounded = changed({}, "noise")
+    for key in ("mean", "pro"):
+        rounded[key] = np.round(rounded[key], 4).tolist()
+    rounded["variance"]["sigma"] = np.round(rounded["variance"]["sigma"], 4).tolist()
+    with pytest.warns(
+        DataWarning, match=r"all means and covariances have four decimals.*digits = NA"
+    ):
+        GaussianMixture.from_mclust(rounded)
+    with pytest.raises(ModelFileError, match=r"sums to 0.9999. In R, write by.*digits = NA"):
+        from_mclust_parameters(rounded | {"pro": [0.3333, 0.3333, 0.3333]})
 
 
 def test_the_order_of_sigma_is_that_of_r():

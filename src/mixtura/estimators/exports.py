@@ -289,6 +289,11 @@ class MixtureImports:
         ModelFileError
             Naming the entry that is missing or not valid.
 
+        Warns
+        -----
+        DataWarning
+            Where all numbers have four decimals, which jsonlite writes without ``digits = NA``.
+
         Examples
         --------
         >>> from mixtura import GaussianMixture

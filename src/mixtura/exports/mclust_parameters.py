@@ -21,6 +21,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from mixtura.base.arrays import Array, symmetric
-from mixtura.base.errors import ModelFileError
+from mixtura.base.errors import DataWarning, ModelFileError
 from mixtura.exports.described import DescribedMixture
 from mixtura.exports.documents import Document, Source, document_of, is_number, shown
 from mixtura.families import FAMILIES, family_named
@@ -42,12 +43,19 @@ from mixtura.model.parametrisation import stored_covariances
 ONE_COMPONENT = {"X": "EII", "XII": "EII", "XXI": "EEI", "XXX": "EEE"}
 """mclust's letters of a single component."""
 
+WITH_ALL_DIGITS = "In R, write by jsonlite::toJSON(..., digits = NA)."
+
 WEIGHTS_ROUNDING = 1e-6
 """Proportions of numbers with at least seven digits sum to one within this."""
 
 
 def from_mclust_parameters(source: Source) -> DescribedMixture:
     """The mixture of a JSON or CSV file, of a JSON text, or of the JSON object itself.
+
+    Warns
+    -----
+    DataWarning
+        Where all numbers have four decimals, the default of jsonlite.
 
     Raises
     ------
@@ -78,6 +86,7 @@ def _described(document: Document) -> DescribedMixture:
         if key in document.values
     }
     covariance, columns = _covariance(variance, family, K, d), _columns(document, d)
+    _warn_of_four_decimals(document, np.concatenate([means.ravel(), covariance.values.ravel()]))
     mixture = Mixture(weights, means, covariance, noise, columns=columns)
     return DescribedMixture(mixture, family, facts=facts)
 
@@ -91,6 +100,22 @@ def _inner(document: Document, key: str) -> Document:
             "Write fit$parameters in R by jsonlite::toJSON(fit$parameters, digits = NA).",
         )
     return Document(value, f"{document.source}: {key}" if key != "parameters" else document.source)
+
+
+def _warn_of_four_decimals(document: Document, numbers: Array) -> None:
+    """Warn where all numbers have four decimals, as jsonlite writes them by default."""
+
+    def have(decimals: int) -> bool:
+        scaled = numbers * 10.0**decimals
+        return bool((np.abs(scaled - np.round(scaled)) <= 1e-9 * np.abs(scaled)).all())
+
+    if have(4) and not have(3):
+        warnings.warn(
+            f"{document.source}: all means and covariances have four decimals, as jsonlite rounds "
+            f"by default. {WITH_ALL_DIGITS}",
+            DataWarning,
+            stacklevel=6,  # where from_mclust was called
+        )
 
 
 # ---- entries -------------------------------------------------------------------------------------
@@ -144,7 +169,7 @@ def _weights(own: Document, K: int) -> tuple[Array, float | None]:
         own.refuse(f"pro must have {K} entries, or {K + 1} with noise, but has {weights.size}")
     total = float(weights.sum())
     if (weights < 0).any() or abs(total - 1) > WEIGHTS_ROUNDING:
-        own.refuse(f"pro must be at least 0 and sum to 1, but sums to {total:.8g}")
+        own.refuse(f"pro must be at least 0 and sum to 1, but sums to {total:.8g}", WITH_ALL_DIGITS)
     weights = weights / total
     return weights[:K], float(weights[K]) if len(weights) > K else None
 

@@ -434,9 +434,13 @@ class Mixture(MixtureDensity):
         """The regions of levels (L,)."""
         line = self._univariate("hdr") if self.n_features == 1 else None
         if X is not None:
-            values = log_densities(self, points_of(X, self).rows)
-            if not len(values):
-                raise ValueError("hdr needs at least one row, but X has none.")
+            rows = points_of(X, self).rows
+            if not len(rows) or np.isnan(rows).any():
+                raise ValueError(
+                    "hdr needs at least one row and a value in each column, but X has "
+                    f"{'missing entries' if len(rows) else 'no rows'}. Leave such rows out."
+                )
+            values = log_densities(self, rows)
             return regions_of_rows(self, levels, values, line)
         if line is not None:
             return exact_regions(self, levels, line)
