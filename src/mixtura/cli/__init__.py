@@ -32,6 +32,8 @@ COMMANDS = (
     "predict",
     "regress",
     "condition",
+    "outliers",
+    "sample",
     "export",
     "compare",
     "plot",

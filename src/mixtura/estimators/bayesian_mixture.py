@@ -128,8 +128,9 @@ class BayesianGaussianMixture(GaussianMixture):
     acceleration, max_iter, n_init, time_limit, init_params : optional
         As in :class:`GaussianMixture`: by default starts of several kinds and a local search look
         for the highest bound.
-    component_order : {"weight", None}, default="weight"
-        By falling weight, so that components without rows are last. Those of a process are always
+    component_order : "weight", int, str or None, default="weight"
+        By falling weight, so that components without rows are last, or as in
+        :class:`GaussianMixture`. Those of a process are always
         in the order of their sticks: by falling weight, but the last one, which has what is left,
         is the largest where the concentration is large.
     random_state, warm_start, verbose, verbose_interval : optional
