@@ -158,7 +158,8 @@ def draw(table: Table, figure: Figure) -> None:
     """Plot the times of predictions."""
     axes = figure.subplots()
     names = [str(row[0]) for row in table.rows]
-    dots(axes, names, {head: table.column(f"{head} predict ms") for head in ("our", "gmr's")})
+    heads = {"mixtura": "our predict ms", "gmr": "gmr's predict ms"}
+    dots(axes, names, {name: table.column(head) for name, head in heads.items()})
     axes.set_xlabel("milliseconds of a prediction of all rows")
 
 

@@ -14,6 +14,7 @@ from .estimators.bayesian_mixture import BayesianGaussianMixture as BayesianGaus
 from .estimators.classifier import MixtureClassifier as MixtureClassifier
 from .estimators.gaussian_mixture import GaussianMixture as GaussianMixture
 from .estimators.imputer import MixtureImputer as MixtureImputer
+from .estimators.outliers import OutlierMixture as OutlierMixture
 from .estimators.persistence import load as load
 from .estimators.persistence import save as save
 from .estimators.regressor import MixtureRegressor as MixtureRegressor

@@ -157,6 +157,13 @@ def test_json_has_everything_and_the_file_has_the_table(here):
     assert load_model("joint.safetensors").metadata["targets"] == ["waiting"]
 
 
+def test_the_default_has_components_in_which_targets_follow_inputs(here):
+    out, _ = ran("regress", FAITHFUL, "--target", "waiting", "--max-components", "2", "--json")
+    document = json.loads(out)
+    assert document["family"] in ("EEE", "VVV")
+    assert document["n_components"] <= 2
+
+
 def test_quiet_prints_the_table_alone(here):
     out, err = ran(*REGRESS, "--quiet")
     assert err == ""
@@ -224,6 +231,8 @@ def test_inputs_of_a_model_may_be_chosen(here):
         ((*REGRESS, "--columns", "waiting,eruptions"), 2, "a column has one use"),
         ((*REGRESS, "--drop", "waiting"), 2, "--target and --drop both name 'waiting'"),
         ((*REGRESS, "--quantiles", "5,95"), 2, "between 0 and 1"),
+        ((*REGRESS, "-o", "nowhere/out.csv"), 1, "its folder 'nowhere' does not exist"),
+        ((*REGRESS, "--save-model", "."), 2, "--save-model must be a file, but '.' is a folder"),
         ((*REGRESS, "--quantiles", "some"), 2, "between 0 and 1"),
         ((*REGRESS, "--model", "m", "--weights", "w"), 2, "--model has a mixture already"),
         (("regress", FAITHFUL, "--target", "wating"), 1, "did you mean 'waiting'?"),

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from conftest import ALL_FAMILIES, dataset, two_groups
-from mixtura import GaussianMixtureSelector
+from mixtura import DegenerateWarning, GaussianMixtureSelector
 from mixtura.inference import replicates as loop
 from mixtura.inference.replicates import replicates
 from mixtura.inference.resamples import folds_of, resampled
@@ -373,7 +373,7 @@ def test_an_interrupt_keeps_the_resamples_that_are_done(monkeypatch, workers):
 def test_the_grid_is_restricted_to_the_best_families_and_numbers():
     selection = choose(two_groups(120), ks=(1, 2, 3, 4), families=ALL_FAMILIES[:4]).selection_
     settings = SelectionSettings((1, 2, 3, 4), families=ALL_FAMILIES[:4])
-    grid = grid_of(settings, *candidates_of(settings))
+    grid = grid_of(settings, *candidates_of(settings), 2)
     small = restricted(grid, selection, 2, 1)
     assert list(small.ks) == [selection.best.n_components]
     assert [family.name for family in small.families] == [
@@ -390,3 +390,11 @@ def test_an_error_of_a_replicate_is_not_swallowed():
 
     with pytest.raises(ArithmeticError):
         replicates(work, [1, 2, 3], dataset(two_groups(20)), 1)
+
+
+def test_threads_lose_no_warning():
+    X = np.arange(4.0)[:, None]
+    selector = GaussianMixtureSelector(range(1, 11), families=["EEE", "VVV"], random_state=0)
+    for _ in range(12):
+        with pytest.warns(DegenerateWarning, match="spurious"):
+            selector.fit(X)

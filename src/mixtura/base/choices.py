@@ -50,5 +50,7 @@ ComponentLaw: TypeAlias = Literal["gaussian", "t", "both"]
 
 BackendName: TypeAlias = Literal["auto", "native", "reference"]
 Acceleration: TypeAlias = Literal["auto", "squarem"]
-ComponentOrder: TypeAlias = Literal["weight"]
+ComponentOrder: TypeAlias = Literal["weight"] | int | str
+"""By falling weight, or by the means of a column with this number or name."""
+
 SampleSize: TypeAlias = Literal["total", "effective"]

@@ -15,7 +15,7 @@ from mixtura.cli.interruption import interruptible_command, interruption_sentenc
 from mixtura.cli.options import Force, Json, Output, Quiet, TimeLimit, quantile_levels
 from mixtura.cli.reading_options import NO_WEIGHTS, WeightOptions, refuse_twice
 from mixtura.cli.regressions import Prediction, by_fit, by_model
-from mixtura.cli.selection_options import DEFAULT_OPTIONS, SelectionOptions
+from mixtura.cli.selection_options import REGRESSION, RegressionOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ def run(
     model: Path | None = None,
     quantiles: str = "0.05,0.95",
     reading: WeightOptions = NO_WEIGHTS,
-    options: SelectionOptions = DEFAULT_OPTIONS,
+    options: RegressionOptions = REGRESSION,
     save_model: Path | None = None,
     output: Output = None,
     time_limit: TimeLimit = None,
@@ -65,7 +65,7 @@ def run(
     output
         CSV file for the predictions; stdout by default.
     """
-    from mixtura.inputs.writing import refuse_to_overwrite, write_csv, write_rows
+    from mixtura.inputs.writing import write_csv, write_rows
 
     levels = quantile_levels(quantiles)
     _check_targets(target, reading)
@@ -73,7 +73,8 @@ def run(
         options.check()
     else:
         _refuse_options_of_a_fit(reading, options, save_model)
-    refuse_to_overwrite([path for path in (output, save_model) if path], force)
+    files = {"--output": output, "--save-model": save_model}
+    _check_files({option: path for option, path in files.items() if path}, force)
     _, err, bars = consoles(quiet=quiet, json=json)
     said = PlainConsole(stderr=True, quiet=quiet)
     with interruptible_command(time_limit) as interruption, notes(err):
@@ -115,14 +116,29 @@ def _check_targets(targets: Sequence[str], reading: WeightOptions) -> None:
         raise UsageError("--target names the same column twice; name each one once.")
 
 
+def _check_files(files: Mapping[str, Path], force: bool) -> None:
+    """Refuse files that cannot be written, before anything is fitted."""
+    from mixtura.inputs.writing import refuse_to_overwrite
+
+    for option, path in files.items():
+        if path.is_dir():
+            raise UsageError(f"{option} must be a file, but {str(path)!r} is a folder.")
+        if not path.parent.is_dir():
+            raise FileNotFoundError(
+                f"{path}: its folder {str(path.parent)!r} does not exist. Make it first, or choose "
+                f"another {option}."
+            )
+    refuse_to_overwrite(list(files.values()), force)
+
+
 def _refuse_options_of_a_fit(
-    reading: WeightOptions, options: SelectionOptions, save_model: Path | None
+    reading: WeightOptions, options: RegressionOptions, save_model: Path | None
 ) -> None:
     """With a model nothing is fitted, so options of a fit are a mistake."""
     given = {
         "--weights": reading.weights,
         "--save-model": save_model,
-        "options of the candidates": options != DEFAULT_OPTIONS or None,
+        "options of the candidates": options != REGRESSION or None,
     }
     wrong = [name for name, value in given.items() if value is not None]
     if wrong:

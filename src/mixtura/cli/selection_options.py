@@ -15,6 +15,7 @@ from mixtura.cli.options import (
     component_numbers,
     criterion_name,
     family_names,
+    noise_volume,
 )
 
 if TYPE_CHECKING:
@@ -117,3 +118,44 @@ class SelectionOptions:
 
 DEFAULT_OPTIONS = SelectionOptions()
 """All families with 1 to 10 components, by BIC."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class RegressionOptions(SelectionOptions):
+    """The candidates of a regression, as typed."""
+
+    families: str = "EEE,VVV"
+    """all, or names separated by commas. By default full covariances, shared or free: in these the
+    targets follow the inputs within each component.
+    """
+
+
+REGRESSION = RegressionOptions()
+"""Two families with 1 to 10 components, by BIC."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class OutlierSelection(SelectionOptions):
+    """The candidates for a mixture that finds outliers, as typed."""
+
+    families: str = "EEE,VVV,VVI"
+    """all, or names separated by commas."""
+
+    noise: str | None = None
+    """A uniform term that takes gross outliers during the fit, over a volume: box, principal, auto
+    (the smaller one), a number in the product of the columns' units; or none. By default the
+    criterion decides between none and auto.
+    """
+
+    @property
+    def noise_terms(self) -> list[Any]:
+        """The noise terms to try."""
+        if self.noise is None:
+            return [None, "auto"]
+        return [None if self.noise.strip().lower() == "none" else noise_volume(self.noise)]
+
+
+USUAL_OUTLIERS = OutlierSelection()
+"""Three families with 1 to 10 components, by BIC, with or without noise."""

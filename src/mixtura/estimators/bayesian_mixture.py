@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, ClassVar, Literal, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -66,6 +66,14 @@ def _no_standard_errors(_: object) -> NoReturn:
     )
 
 
+def _no_partial_fit(_: object) -> NoReturn:
+    """Online EM is of maximum-likelihood fits."""
+    raise AttributeError(
+        "a Bayesian mixture has no partial_fit: its posterior depends on all rows. See "
+        "GaussianMixture.partial_fit."
+    )
+
+
 def _log_density(log_joint: Array, *_: object) -> Array:
     """See :func:`mixtura.model.mixture.log_density`."""
     return log_density(log_joint)
@@ -120,8 +128,9 @@ class BayesianGaussianMixture(GaussianMixture):
     acceleration, max_iter, n_init, time_limit, init_params : optional
         As in :class:`GaussianMixture`: by default starts of several kinds and a local search look
         for the highest bound.
-    component_order : {"weight", None}, default="weight"
-        By falling weight, so that components without rows are last. Those of a process are always
+    component_order : "weight", int, str or None, default="weight"
+        By falling weight, so that components without rows are last, or as in
+        :class:`GaussianMixture`. Those of a process are always
         in the order of their sticks: by falling weight, but the last one, which has what is left,
         is the largest where the concentration is large.
     random_state, warm_start, verbose, verbose_interval : optional
@@ -302,6 +311,8 @@ class BayesianGaussianMixture(GaussianMixture):
         """The mixture that stands for the posterior."""
         return self._posterior.mixture
 
+    _law: ClassVar[str] = "posterior"  # which parameters alone do not have
+
     # ---- rows ------------------------------------------------------------------------------------
 
     @ignore_underflow
@@ -440,3 +451,4 @@ class BayesianGaussianMixture(GaussianMixture):
 
     bic = aic = icl = property(_no_criterion)
     standard_errors = property(_no_standard_errors)
+    partial_fit = property(_no_partial_fit)

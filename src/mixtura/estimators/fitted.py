@@ -16,12 +16,14 @@ from mixtura.base.choices import BackendName, CovarianceType
 from mixtura.base.underflow import ignore_underflow
 from mixtura.data.incomplete import imputed
 from mixtura.data.problem import n_free_parameters
+from mixtura.estimators.memberships import MembershipTransformer
 from mixtura.families import family_named
 from mixtura.inputs.fixed_parameters import fixed_parameters_of
 from mixtura.inputs.parameters import seed_of
 from mixtura.inputs.rows import checked_weights, dataset_for, observation_of, rows_of
 from mixtura.model.columns import checked_names
 from mixtura.model.criteria import aic, bic, icl
+from mixtura.model.drawing import sample_of
 from mixtura.model.fit_result import Evaluation, FitResult
 from mixtura.model.mixture import Mixture, labels_of, log_density, posterior
 from mixtura.model.moments import Scatter
@@ -39,7 +41,7 @@ ROWS_OF_DENSITIES = 65536
 """Rows whose log joint densities are in memory at a time."""
 
 
-class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
+class FittedMixture(MembershipTransformer, DensityMixin, BaseEstimator):  # type: ignore[misc]
     """The methods of a mixture that is given by scikit-learn's attributes.
 
     A subclass has the parameters that are annotated here without a trailing underscore. Users may
@@ -256,11 +258,35 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return float(np.average(values, weights=weights))
 
     @ignore_underflow
-    def sample(self, n_samples: int = 1) -> tuple[Rows, Labels]:
+    def sample(
+        self,
+        n_samples: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        component: int | None = None,
+    ) -> tuple[Rows, Labels]:
         """Random rows (n_samples, d) and their components (n_samples,), ordered by component.
 
         Rows of the noise, with the label -1, come last; they are drawn from a box along the columns
-        with its volume.
+        with its volume. The order is scikit-learn's; ``mixture_.rvs`` draws in random order.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState or None, default=None
+            The seed of the draws; None takes the estimator's own, so that an integer there gives
+            the same rows at every call.
+        component : int or None, default=None
+            Rows of one component alone; -1 for the noise.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> known = GaussianMixture.from_parameters(
+        ...     [0.5, 0.5], [[0.0], [90.0]], [1.0, 1.0], covariance_type="spherical"
+        ... )
+        >>> X, labels = known.sample(3, random_state=0, component=1)
+        >>> labels.tolist(), bool((abs(X - 90) < 6).all())
+        ([1, 1, 1], True)
         """
         check_is_fitted(self)
         if n_samples < 1:
@@ -268,8 +294,10 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
                 f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one "
                 "sample."
             )
-        rng = np.random.default_rng(seed_of(self.random_state))
-        X, y = self._mixture.sample(int(n_samples), rng)
+        rng = np.random.default_rng(
+            seed_of(self.random_state if random_state is None else random_state)
+        )
+        X, y = sample_of(self._mixture, int(n_samples), rng, component)
         return X.astype(np.asarray(self.means_).dtype, copy=False), y
 
     # ---- criteria --------------------------------------------------------------------------------

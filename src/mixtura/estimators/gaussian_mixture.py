@@ -31,9 +31,10 @@ from mixtura.data.problem import Problem
 from mixtura.em.certification import certified
 from mixtura.em.em import Callback, Start
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
+from mixtura.estimators.exports import MixtureExports, MixtureImports
 from mixtura.estimators.fitted import ROWS_OF_DENSITIES
 from mixtura.estimators.html import ResultHtmlMixin, fit_html
-from mixtura.estimators.inference import MixtureInference
+from mixtura.estimators.streaming import StreamedMixture
 from mixtura.families import family_named
 from mixtura.initialise.initialisers import (
     FromLabels,
@@ -52,7 +53,7 @@ from mixtura.inputs.parameters import (
     accelerated,
     check_count,
     check_settings,
-    ordered_by_weight,
+    component_sort_of,
     seed_of,
 )
 from mixtura.inputs.row_knowledge import known_classes
@@ -83,7 +84,7 @@ _Given = tuple[Array | None, Array | None, Array | None]
 """Weights, means and precisions that the user gave."""
 
 
-class GaussianMixture(ResultHtmlMixin, MixtureInference):
+class GaussianMixture(ResultHtmlMixin, MixtureImports, MixtureExports, StreamedMixture):
     """Gaussian mixture fitted by EM, with scikit-learn's interface and mclust's families.
 
     Parameters
@@ -169,9 +170,11 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         Continue the last fit if it has the same shape and family. If not, new starts are drawn, and
         components have the order of those of the last fit that they match (:func:`mixtura.match`),
         new ones last.
-    component_order : {"weight", None}, default=None
+    component_order : "weight", int, str or None, default=None
         "weight": components by falling weight, equal weights by means, so that labels do not depend
-        on the start. None: the order of the start.
+        on the start. A column, by its number or its name in a data frame: components by their
+        rising means there. None: the order of the start. Components with an identity (known
+        classes, fixed parameters) keep their numbers.
     verbose : int, default=0
         1 prints the log-likelihood every ``verbose_interval`` iterations, 2 also its gain.
     verbose_interval : int, default=10
@@ -357,6 +360,7 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         data = read_data(self, X, sample_weight, labels, measurement_covariance)
         rows, dataset, present = data.rows, data.dataset, data.present
         d, K = dataset.source.n_features, self.n_components
+        component_sort_of(self, d)  # refuses an unknown column before the fit
         given = self._given_parameters(K, d, family)
         in_noise = self._noise_of_start(present, len(rows))
         constraints = constraints_of(self)
@@ -378,6 +382,7 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
             plan = self._plan(dataset, len(drawn.starts), local_search)
             found = search_from(drawn, problem, plan)
             best = self._ordered(certified(found.best, problem, plan.stopping), problem)
+        self._stream = None
         self.start_report_ = found.report
         self._set_fit(best, problem, rows.dtype)
         self._set_classes(data.classes)
@@ -389,8 +394,9 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
 
         Components with an identity keep their places.
         """
-        if ordered_by_weight(self):
-            return fit.in_order(problem.in_place(fit.mixture.order_by_weight()))
+        sort = component_sort_of(self, fit.mixture.n_features)
+        if sort is not None:
+            return fit.in_order(problem.in_place(sort.of(fit.mixture)))
         if (
             self.warm_start
             and hasattr(self, "result_")

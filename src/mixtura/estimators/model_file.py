@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
@@ -23,6 +23,7 @@ from safetensors.numpy import load, save
 
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.errors import ModelFileError
+from mixtura.exports.described import DescribedMixture
 from mixtura.inputs.writing import replacing
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
 from mixtura.model.criteria import CRITERIA
@@ -47,6 +48,12 @@ may be rounding.
 
 COUNT, CLASSES, CLASSES_DTYPE = "n_parameters", "classes", "classes_dtype"
 """Keys of the metadata that :class:`Model` reads."""
+
+UNNAMED = "columns_have_no_names"
+"""Key of the metadata: the data were an array, and the names in the file are x0, x1, ..."""
+
+FACTS = ("log_likelihood", "n_parameters", "bic", "n_iter", "converged")
+"""What :func:`summary` and an exported mixture both say about a fit."""
 
 KINDS_OF_NAMES = "biufUO"
 """Kinds of arrays of names of classes: numbers, text, and objects that are either."""
@@ -106,6 +113,26 @@ class Model:
             return np.array(names, dtype=dtype) if dtype.kind in KINDS_OF_NAMES else None
         except (TypeError, ValueError):
             return None
+
+    @property
+    def described(self) -> DescribedMixture:
+        """The mixture for :mod:`mixtura.exports`, with what the file says about the fit."""
+        best = self.metadata.get("best")
+        said = best if isinstance(best, Mapping) else {}
+        facts = {key: said[key] for key in FACTS if key in said}
+        if isinstance(self.metadata.get("n_rows"), int):
+            facts["n"] = self.metadata["n_rows"]
+        if self.n_parameters is not None:
+            facts[COUNT] = self.n_parameters
+        classes = self.classes
+        return DescribedMixture(
+            replace(
+                self.mixture, columns=None if self.metadata.get(UNNAMED) else self.feature_names
+            ),
+            self.family,
+            () if classes is None else tuple(classes.tolist()),
+            facts,
+        )
 
     @property
     def certificate(self) -> Mapping[str, Any] | None:

@@ -12,15 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 from mixtura.base.choices import CovarianceType, DegreesOfFreedom
 from mixtura.estimators.bayesian_mixture import BayesianGaussianMixture
 from mixtura.estimators.gaussian_mixture import GaussianMixture
-from mixtura.estimators.model_file import COUNT, class_names, load_model, save_model
+from mixtura.estimators.model_file import COUNT, UNNAMED, class_names, load_model, save_model
 from mixtura.estimators.regressor import MixtureRegressor
 from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.estimators.student_t_mixture import StudentTMixture
 from mixtura.families import family_named
 from mixtura.model.mixture import Mixture
-
-_UNNAMED = "columns_have_no_names"
-"""Key of the metadata: the data were an array, and the names in the file are x0, x1, ..."""
 
 _ESTIMATED = "degrees_of_freedom"
 """Key of the metadata: how the degrees of freedom were estimated, or null for given ones."""
@@ -75,7 +72,7 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     else:
         feature_names = list(map(str, names))
     family = family_named(chosen.covariance_type).name
-    metadata: dict[str, object] = {_UNNAMED: names is None}
+    metadata: dict[str, object] = {UNNAMED: names is None}
     if isinstance(chosen, StudentTMixture):
         asked = chosen.degrees_of_freedom
         metadata[_ESTIMATED] = asked if isinstance(asked, str) else None
@@ -125,7 +122,7 @@ def load(path: str | os.PathLike[str]) -> GaussianMixture:
     loaded = _estimator_of(model.mixture, model.family, model.metadata)
     loaded._said_parameters = model.n_parameters
     loaded._set_classes(model.classes)
-    if not model.metadata.get(_UNNAMED):
+    if not model.metadata.get(UNNAMED):
         loaded.feature_names_in_ = np.array(model.feature_names, dtype=object)
     return loaded
 

@@ -15,6 +15,7 @@ from mixtura.base.arrays import Labels, Rows
 from mixtura.base.underflow import ignore_underflow
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.html import ResultHtmlMixin, selection_html
+from mixtura.estimators.memberships import MembershipTransformer
 from mixtura.estimators.student_t_mixture import StudentTMixture
 from mixtura.inputs.parameters import check_count
 from mixtura.inputs.rows import dataset_for, read_data
@@ -31,7 +32,13 @@ from mixtura.selection.settings import (
 )
 
 
-class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, BaseEstimator):  # type: ignore[misc]
+class GaussianMixtureSelector(
+    ResultHtmlMixin,
+    MembershipTransformer,
+    DensityMixin,  # type: ignore[misc]
+    SelectionSettings,
+    BaseEstimator,  # type: ignore[misc]
+):
     """Selection of the number of components and of the covariance family by a criterion.
 
     Parameters
@@ -80,8 +87,9 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         many full runs of every candidate. All families of one K share their starts.
     random_state : int, RandomState or None, default=None
         The seed.
-    component_order : {"weight", None}, default=None
-        "weight": the components of every candidate by falling weight, equal weights by means.
+    component_order : "weight", int, str or None, default=None
+        The order of the components of every candidate: by falling weight, or by rising means in a
+        column, given by its number or name.
     n_threads : int or None, default=None
         None uses every processor. It never changes a result.
     backend : {"auto", "native", "reference"}, default="auto"
@@ -224,6 +232,12 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         """The mixture of the winner."""
         check_is_fitted(self)
         return self.best_estimator_.mixture_
+
+    @property
+    def n_iter_(self) -> int:
+        """Iterations of EM of the winner."""
+        check_is_fitted(self)
+        return self.best_estimator_.n_iter_
 
     def predict(self, X: Any, measurement_covariance: Any = None) -> Labels:
         """The most probable component of each row (n,); -1 for rows of the noise."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -158,6 +158,7 @@ start_report_, n_iter_, lower_bound_, lower_bounds_, stop_reason_, result_
         self.degrees_of_freedom = degrees_of_freedom
         self.degrees_of_freedom_bounds = degrees_of_freedom_bounds
 
+    _law: ClassVar[str] = "t"
     degrees_of_freedom_: Rows
 
     # ---- degrees of freedom ----------------------------------------------------------------------

@@ -9,6 +9,7 @@ k-means needs all transformed rows in one array, and a draw of K rows permutes a
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -51,6 +52,11 @@ corners of a cube (decision 0016).
 
 ROUND_ITERATIONS, START_ITERATIONS = 30, 300
 """Iterations of k-means at most: in a round of discriminant k-means, and for a start itself."""
+
+_FILTERING = threading.Lock()
+"""The filters of warnings are of the process: of two threads that change them at once, the second
+one would restore those of the first, and hide later warnings.
+"""
 
 SCIPY_SIZE = 10_000
 """Rows times clusters up to which SciPy's k-means is faster than scikit-learn's."""
@@ -297,7 +303,7 @@ def _scipy_k_means(
     """
     if weights is not None or len(Z) * K > SCIPY_SIZE:
         return None
-    with warnings.catch_warnings():
+    with _FILTERING, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # an empty cluster
         warnings.simplefilter("ignore", RuntimeWarning)  # fewer distinct rows than seeds
         labels = kmeans2(Z, K, iter=most, minit="++", rng=rng)[1]

@@ -11,6 +11,7 @@ from typing import Any
 
 from mixtura.base.random_states import is_bool as is_bool
 from mixtura.base.random_states import seed_of as seed_of
+from mixtura.model.component_order import ComponentSort
 
 
 def check_count(name: str, value: Any, least: int, optional: bool = False) -> None:
@@ -45,16 +46,47 @@ def check_settings(estimator: Any) -> None:
     check_size("tol", estimator.tol)
     check_size("reg_covar", estimator.reg_covar)
     accelerated(estimator)
-    ordered_by_weight(estimator)
+    check_component_order(estimator.component_order)
 
 
-def ordered_by_weight(estimator: Any) -> bool:
-    """Whether components are to be ordered by falling weight."""
-    if estimator.component_order not in (None, "weight"):
+def check_component_order(order: Any) -> None:
+    """Check for "weight", the number or the name of a column, or None."""
+    is_number = isinstance(order, Integral) and not is_bool(order) and int(order) >= 0
+    if not (order is None or isinstance(order, str) or is_number):
         raise ValueError(
-            f"component_order must be 'weight' or None, but {estimator.component_order!r} came."
+            "component_order must be 'weight', a column (its name, or its number from 0) or None, "
+            f"but {order!r} came."
         )
-    return bool(estimator.component_order == "weight")
+
+
+def component_sort_of(estimator: Any, d: int) -> ComponentSort | None:
+    """How components of d columns are to be sorted; None keeps the order of the start.
+
+    Names of columns are those of the data frame of the fit.
+    """
+    order = estimator.component_order
+    if order is None or (isinstance(order, str) and order == "weight"):
+        return None if order is None else ComponentSort()
+    names = getattr(estimator, "feature_names_in_", None)
+    if isinstance(order, str):
+        if names is None:
+            raise ValueError(
+                "component_order must be 'weight', a column or None. As the name of a column, "
+                f"{order!r} needs a data frame, but the columns of X have no names. Pass the "
+                "number of the column, or a data frame."
+            )
+        if order not in names:
+            listed = ", ".join(map(repr, names))
+            raise ValueError(
+                f"component_order must be 'weight', a column or None, but {order!r} is no column "
+                f"of X. The columns are {listed}."
+            )
+        return ComponentSort(list(names).index(order))
+    if int(order) >= d:
+        raise ValueError(
+            f"component_order must be the number of a column, 0 to {d - 1}, but {order!r} came."
+        )
+    return ComponentSort(int(order))
 
 
 def accelerated(estimator: Any) -> bool:

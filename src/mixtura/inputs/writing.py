@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura.base.arrays import Array, Labels
+from mixtura.base.errors import MissingExtraError
 from mixtura.base.numbering import column_name, row_numbers
 from mixtura.inputs.tables import ROWS_OF_TEXT
 from mixtura.model.mixture import NOISE_LABEL, Mixture, labels_of
@@ -43,6 +44,30 @@ def write_csv(path: str | os.PathLike[str], columns: Mapping[str, ArrayLike]) ->
     """Write columns of equal length as CSV, atomically; numbers read back bit for bit."""
     with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as stream:
         write_rows(stream, columns)
+
+
+def write_columns(path: str | os.PathLike[str], columns: Mapping[str, ArrayLike]) -> None:
+    """Write columns of equal length as Parquet where the path ends so, else as CSV, atomically."""
+    if Path(path).suffix.lower() != ".parquet":
+        return write_csv(path, columns)
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+    except ImportError:
+        raise MissingExtraError(
+            f"Writing {str(path)!r} needs pyarrow, which is not installed. Run: pip install "
+            "'mixtura[parquet]', or write a CSV file."
+        ) from None
+    with replacing(path) as part:
+        parquet.write_table(pa.table({name: pa.array(own) for name, own in columns.items()}), part)
+    return None
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """A name for a further column, with underscores after it where columns have it already."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def write_rows(stream: TextIO, columns: Mapping[str, ArrayLike]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from mixtura.base.arrays import Array
 from mixtura.base.choices import CovarianceType
 from mixtura.base.family_names import family_letters
+from mixtura.base.given_numbers import numbers_from
 from mixtura.base.random_states import generator_of, is_bool
 from mixtura.base.underflow import ignore_underflow
 from mixtura.model.affine import affine
@@ -434,9 +435,13 @@ class Mixture(MixtureDensity):
         """The regions of levels (L,)."""
         line = self._univariate("hdr") if self.n_features == 1 else None
         if X is not None:
-            values = log_densities(self, points_of(X, self).rows)
-            if not len(values):
-                raise ValueError("hdr needs at least one row, but X has none.")
+            rows = points_of(X, self).rows
+            if not len(rows) or np.isnan(rows).any():
+                raise ValueError(
+                    "hdr needs at least one row and a value in each column, but X has "
+                    f"{'missing entries' if len(rows) else 'no rows'}. Leave such rows out."
+                )
+            values = log_densities(self, rows)
             return regions_of_rows(self, levels, values, line)
         if line is not None:
             return exact_regions(self, levels, line)
@@ -633,4 +638,4 @@ def _numbers(values: Any) -> Any:
             "A mixture can be scaled and shifted by numbers, or by one number for each column. For "
             "matrices take affine(A, b); sums of mixtures are not defined."
         )
-    return np.asarray(values, dtype=np.float64)
+    return numbers_from("The other operand", values)

@@ -20,6 +20,7 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Flags
 from mixtura.base.underflow import ignore_underflow
+from mixtura.model.kernel_densities import log_joint_of_complete
 from mixtura.model.mixture_density import MixtureDensity, log_density, posterior
 from mixtura.model.tails import pulls
 
@@ -28,12 +29,15 @@ RANDOM_STARTS = 200
 MOST_PAIRS = 1000
 """Pairs and triples of components between which a search starts."""
 
-MOST_STEPS = 2000
+MOST_ROUNDS = 200
 
 STEPS_TO_NEWTON = 10
 """Fixed-point steps between two of Newton's, which are the faster ones in a flat top."""
 
 LAST_STEPS = 3
+
+CELL = 1e-6
+"""Points that are so near, in the least standard deviations, go on as one."""
 
 STILL = 1e-9
 """Steps, in standard deviations of the nearest component, that end the fixed-point iteration."""
@@ -106,7 +110,7 @@ class _Slopes:
     def weighted(self, x: Array) -> tuple[Array, Array]:
         """Responsibilities (s,K), and times the pulls of t components."""
         mixture = self.mixture
-        r = posterior(mixture.log_joint(x), x, mixture)[:, : mixture.n_components]
+        r = posterior(log_joint_of_complete(mixture, x), x, mixture)[:, : mixture.n_components]
         if mixture.tails is None:
             return r, r
         u = pulls(mixture.squared_distances(x), mixture.tails, mixture.n_features)
@@ -114,22 +118,24 @@ class _Slopes:
 
     def ridge(self, shares: Array) -> Array:
         """Points (s,d) where the slopes of components with these shares (s,K) cancel."""
-        inverse = np.einsum("sk,kij->sij", shares, self.precisions)
-        right = np.einsum("sk,kij,kj->si", shares, self.precisions, self.mixture.means)
-        return np.asarray(np.linalg.solve(inverse, right[:, :, None])[:, :, 0])
+        right = shares @ (self.precisions @ self.mixture.means[:, :, None])[:, :, 0]
+        return np.asarray(np.linalg.solve(self.averages(shares), right[:, :, None])[:, :, 0])
+
+    def averages(self, shares: Array) -> Array:
+        """``sum_k shares_sk P_k`` (s,d,d)."""
+        d = self.mixture.n_features
+        return np.asarray((shares @ self.precisions.reshape(-1, d * d)).reshape(-1, d, d))
 
     def at(self, x: Array) -> tuple[Array, Array]:
         """Gradient (s,d) and Hessian (s,d,d) of the log density."""
         mixture, d = self.mixture, self.mixture.n_features
         r, weighted = self.weighted(x)
         u = np.divide(weighted, r, out=np.ones_like(r), where=r > 0)
-        own = -u[:, :, None] * np.einsum(
-            "kij,skj->ski", self.precisions, x[:, None] - mixture.means
-        )
+        apart = (x[:, None] - mixture.means).swapaxes(0, 1)
+        own = -u[:, :, None] * (apart @ self.precisions).swapaxes(0, 1)
         gradient = np.einsum("sk,ski->si", r, own)
         squares = r if mixture.tails is None else r * (1.0 + 2.0 / (mixture.tails + d))
-        second = np.einsum("sk,ski,skj->sij", squares, own, own)
-        second -= np.einsum("sk,kij->sij", weighted, self.precisions)
+        second = (own * squares[:, :, None]).swapaxes(1, 2) @ own - self.averages(weighted)
         return gradient, second - gradient[:, :, None] * gradient[:, None, :]
 
 
@@ -150,20 +156,20 @@ def _starts(slopes: _Slopes) -> Array:
 
 
 def _climbed(slopes: _Slopes, x: Array) -> Array:
-    """Ends of the fixed-point iterations from points (s,d)."""
-    x, moving = x.copy(), np.arange(len(x))
-    for step_number in range(1, MOST_STEPS):
-        if step_number % STEPS_TO_NEWTON == 0:
-            x[moving] = _polished(slopes, x[moving])
-        r, weighted = slopes.weighted(x[moving])
-        new = slopes.ridge(weighted)
-        step = new - x[moving]
+    """Ends of the fixed-point iterations from points (s,d), each once."""
+    variances = np.einsum("kjj->kj", slopes.mixture.covariance.dense())
+    cell = CELL * np.sqrt(variances.min(axis=0))
+    for _ in range(MOST_ROUNDS):
+        for _ in range(STEPS_TO_NEWTON):
+            r, weighted = slopes.weighted(x)
+            step = slopes.ridge(weighted) - x
+            x = x + step
         nearest = slopes.precisions[r.argmax(axis=1)]
         size = np.einsum("si,sij,sj->s", step, nearest, step)
-        x[moving] = new
-        moving = moving[size > STILL**2]
-        if not len(moving):
+        if (size <= STILL**2).all():
             break
+        _, kept = np.unique(np.round(x / cell), axis=0, return_index=True)
+        x = _polished(slopes, x[np.sort(kept)])
     return x
 
 

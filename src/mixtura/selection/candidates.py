@@ -19,6 +19,7 @@ from mixtura.initialise.initialisers import Initialiser
 from mixtura.initialise.noise_rows import NoiseStart
 from mixtura.inputs.constraints import Constraints, problem_of
 from mixtura.inputs.data_checks import check_data
+from mixtura.model.component_order import ComponentSort
 from mixtura.model.criteria import CRITERIA, CV, NEC, at_size, nec, why_undefined
 from mixtura.model.fit_result import FitResult, SearchResult, StopReason
 from mixtura.model.mixture import Mixture
@@ -46,9 +47,8 @@ class Grid:
     """The candidates of a selection: families x K, their starts, and the criterion.
 
     ``folds`` above 0 adds cross-validation, whatever criterion decides; ``effective`` takes the
-    criteria at the effective size of survey weights; ``by_weight`` orders the components of each
-    fit by falling weight; ``warm`` holds a further start, a mixture, for some candidates
-    ``(family name, K)``.
+    criteria at the effective size of survey weights; ``sort`` orders the components of each fit;
+    ``warm`` holds a further start, a mixture, for some candidates ``(family name, K)``.
     """
 
     ks: Sequence[int]
@@ -59,7 +59,7 @@ class Grid:
     seed: np.random.SeedSequence
     folds: int = 0
     effective: bool = False
-    by_weight: bool = False
+    sort: ComponentSort | None = None
     warm: Mapping[tuple[str, int], Mixture] = field(default_factory=dict)
 
     @property
@@ -181,8 +181,8 @@ class CandidateFitter:
         except (CollapseError, DataError) as refusal:
             return Candidate(family.name, K, None, nan, str(refusal), stage=stage)
         fit = found.best
-        if self.grid.by_weight:
-            fit = fit.in_order(problem.in_place(fit.mixture.order_by_weight()))
+        if self.grid.sort is not None:
+            fit = fit.in_order(problem.in_place(self.grid.sort.of(fit.mixture)))
         if fit.stop is StopReason.INTERRUPTED:
             self.stopped.set()
         rows = None

@@ -35,7 +35,7 @@ from mixtura.inputs.parameters import (
     accelerated,
     check_count,
     check_settings,
-    ordered_by_weight,
+    component_sort_of,
     seed_of,
 )
 from mixtura.model.criteria import check_criterion
@@ -178,7 +178,7 @@ def selection_of(
     with limited_threads(dataset.source.n_rows):
         for law, tails in laws.items():
             told = None if callback is None else partial(_told, callback, law)
-            grid = grid_of(settings, ks, families, tails)
+            grid = grid_of(settings, ks, families, dataset.source.n_features, tails)
             try:
                 found = select(
                     dataset, grid, plan, told, n_threads=settings.n_threads, on_fold=on_fold
@@ -208,9 +208,10 @@ def grid_of(
     settings: SelectionSettings,
     ks: Sequence[int],
     families: Sequence[Family],
+    d: int,
     tails: TailRule | None = None,
 ) -> Grid:
-    """The grid of the candidates; ``tails`` for t components."""
+    """The grid of the candidates for d columns; ``tails`` for t components."""
     return Grid(
         ks,
         families,
@@ -220,7 +221,7 @@ def grid_of(
         seed_of(settings.random_state),
         folds=settings.folds or 0,
         effective=settings.sample_size == "effective",
-        by_weight=ordered_by_weight(settings),
+        sort=component_sort_of(settings, d),
     )
 
 
@@ -261,7 +262,8 @@ def selected_again(
         )
     ks = list(dict.fromkeys(one.n_components for one in selection.candidates))
     names = dict.fromkeys(one.family for one in selection.candidates)
-    grid = grid_of(settings, ks, [family_named(name) for name in names], laws[0])
+    families = [family_named(name) for name in names]
+    grid = grid_of(settings, ks, families, dataset.source.n_features, laws[0])
     # no local search: each resample starts from the fit of all rows
     plan = replace(_plan(settings, dataset, 1), budget=None)
     return bootstrap_selection(
