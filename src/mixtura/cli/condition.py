@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from mixtura.base.numbering import capitalised, component_name
-from mixtura.base.rounding import rounded_like
 from mixtura.cli.console import PlainConsole, consoles, grid, notes, print_json
 from mixtura.cli.exit_codes import DONE, UsageError
-from mixtura.cli.formatting import with_spread
+from mixtura.cli.formatting import rounded_like, with_spread
 from mixtura.cli.options import Force, Json, Output, quantile_levels
 
 if TYPE_CHECKING:

