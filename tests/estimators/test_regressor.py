@@ -548,6 +548,24 @@ def test_the_density_of_the_inputs_marks_an_extrapolation():
     assert inside == pytest.approx(expected, rel=1e-12)
 
 
+def test_inputs_without_any_density_have_the_limit_and_a_warning():
+    joint = Mixture.from_parameters(
+        [0.5, 0.5], [[0.0, 0.0, 0.0], [3.0, 3.0, 3.0]], [np.eye(3), 2.0 * np.eye(3)]
+    )
+    model = MixtureRegressor.from_mixture(joint, [1, 2])
+    rows, Y = np.array([[1.0], [1e200], [1e200]]), np.array([[1.0, 1.0], [4.0, 1.0], [4.0, NAN]])
+    with pytest.warns(DataWarning, match="row 2 and 1 more"):
+        mean = model.predict(rows)
+    np.testing.assert_array_equal(mean[1:], [[3.0, 3.0]] * 2)  # the wider component
+    with pytest.warns(DataWarning, match="row 2 and 1 more"):
+        found = model.score_samples(rows, Y)
+    wide = joint.select(np.array([1])).marginal([1, 2])
+    assert found[1] == pytest.approx(wide.logpdf(Y[1]))
+    assert found[2] == pytest.approx(wide.marginal([0]).logpdf(Y[2, :1]))
+    near = model.predict(rows[:1], return_distribution=True).logpdf(Y[:1])
+    assert found[0] == pytest.approx(near[0], rel=1e-12)
+
+
 def test_questions_that_make_no_sense_are_refused():
     model = MixtureRegressor(GaussianMixture(1)).fit(X3, Y3[:, 0])
     with pytest.raises(ValueError, match="gives the distribution alone"):
@@ -565,5 +583,7 @@ def test_questions_that_make_no_sense_are_refused():
     joint = model.mixture_
     with pytest.raises(ValueError, match="at least one column of the mixture as an input"):
         MixtureRegressor.from_mixture(joint, [0, 1, 2])
+    with pytest.raises(TypeError, match="a GaussianMixture came"):
+        MixtureRegressor.from_mixture(model.estimator_, 0)
     with pytest.raises(ValueError, match="number from 0 to 2"):
         MixtureRegressor.from_mixture(joint, 3)

@@ -166,6 +166,11 @@ class MixtureRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         >>> MixtureRegressor.from_mixture(joint, 1).predict([[2.0]]).round(6).tolist()
         [1.0]
         """
+        if not isinstance(mixture, Mixture):
+            raise TypeError(
+                "mixture must be a Mixture, such as mixture_ of a fitted estimator, but a "
+                f"{type(mixture).__name__} came."
+            )
         numbers = column_numbers(targets, mixture.columns, mixture.n_features)
         inputs = other_columns(numbers, mixture.n_features)
         if not len(inputs):

@@ -71,18 +71,34 @@ class Regression:
                 values[numbers] = one
         return found
 
+    @ignore_underflow
     def log_densities(self, rows: Rows, values: Rows) -> Array:
         """``log p(y | x)`` (m,) of targets (m,e), of the ones that are not NaN."""
         both: Array = np.concatenate([rows, values], axis=1, dtype=np.float64)
-        return _log_densities(self.joint, both) - self.log_densities_of_inputs(rows)
+        of_inputs = self.log_densities_of_inputs(rows)
+        lost = np.flatnonzero(of_inputs == -np.inf)
+        of_inputs[lost] = 0.0
+        found = _log_densities(self.joint, both) - of_inputs
+        for numbers, part in self._parts(rows[lost], max(len(lost), 1), lost):
+            for i, mixture in zip(lost[numbers], part, strict=True):
+                own = np.flatnonzero(~np.isnan(values[i]))
+                found[i] = (
+                    mixture.marginal(own).logpdf(values[i, own][None])[0] if len(own) else 0.0
+                )
+        return found
 
     def log_densities_of_inputs(self, rows: Rows) -> Array:
         """``log p(x)`` (m,) of the inputs that are not NaN."""
         return _log_densities(self.joint.marginal(np.arange(self.n_inputs)), rows)
 
     @ignore_underflow
-    def _parts(self, rows: Rows, size: int) -> Iterator[tuple[Labels, ConditionalMixture[Mixture]]]:
-        """The distributions at up to ``size`` rows with the same inputs, and the rows' numbers."""
+    def _parts(
+        self, rows: Rows, size: int, names: Labels | None = None
+    ) -> Iterator[tuple[Labels, ConditionalMixture[Mixture]]]:
+        """The distributions at up to ``size`` rows with the same inputs, and the rows' numbers.
+
+        Warnings call the rows by ``names`` (m,), if they are given.
+        """
         observation, d = Observation.of(rows), self.n_inputs
         if observation is None:
             groups = [(np.arange(len(rows)), np.arange(d))]
@@ -95,7 +111,8 @@ class Regression:
                 own = numbers[begin : begin + size]
                 complete = observation is None
                 part = rows[begin : begin + size] if complete else rows[np.ix_(own, inputs)]
-                yield own, at(part.astype(np.float64, copy=False), own)
+                called = own if names is None else names[own]
+                yield own, at(part.astype(np.float64, copy=False), called)
 
 
 def _log_densities(mixture: Mixture, rows: Rows) -> Array:
