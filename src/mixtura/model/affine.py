@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mixtura.base.arrays import Array, Labels
+from mixtura.base.given_numbers import numbers_from
 from mixtura.model.columns import Names, checked_names
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
 from mixtura.model.mixture_density import Kind
@@ -28,7 +29,7 @@ def affine(mixture: Kind, A: Any, b: Any, columns: Any) -> Kind:
     d = mixture.n_features
     matrix, per_column = _matrix(A, d), np.ndim(A) < 2
     e = len(matrix)
-    shift = np.asarray(b, dtype=np.float64)
+    shift = numbers_from("b", b)
     if shift.shape not in ((), (e,)) or not np.isfinite(shift).all():
         raise ValueError(
             f"b must be a number or {e} finite numbers, one for each new column, but {b!r} came."
@@ -46,7 +47,7 @@ def affine(mixture: Kind, A: Any, b: Any, columns: Any) -> Kind:
 
 def _matrix(A: Any, d: int) -> Array:
     """The map (e,d), from a number, one for each column, or a matrix."""
-    values = np.asarray(A, dtype=np.float64)
+    values = numbers_from("A", A)
     if values.ndim < 2 and values.shape in ((), (d,)):
         values = np.diag(np.broadcast_to(values, d))
     if values.ndim != 2 or values.shape[1] != d or not 1 <= len(values) <= d:

@@ -28,6 +28,7 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.errors import DataWarning
+from mixtura.base.given_numbers import numbers_from
 from mixtura.base.numbering import row_name
 from mixtura.base.random_states import generator_of
 from mixtura.base.underflow import ignore_underflow
@@ -205,7 +206,7 @@ class ConditionalMixture(Generic[Kind]):
         ValueError
             For several columns: take ``marginal`` of one, or ``conditional[i].cdf``.
         """
-        one, values = self._univariate("cdf"), np.asarray(y, dtype=np.float64)
+        one, values = self._univariate("cdf"), numbers_from("y", y)
         if values.ndim < 2:
             return one.cdf(values)
         return one.each.cdf(values)
@@ -276,7 +277,7 @@ class ConditionalMixture(Generic[Kind]):
 
     def _rows(self, Y: Any) -> Array:
         """Y as (m,e)."""
-        values, m, e = np.asarray(Y, dtype=np.float64), len(self), self.n_features
+        values, m, e = numbers_from("Y", Y), len(self), self.n_features
         if e == 1 and values.shape == (m,):
             values = values[:, None]
         if values.shape not in ((m, e), (e,)):
@@ -324,7 +325,7 @@ def given_values(mixture: Kind, columns: Any, values: Any, named: Mapping[str, A
     if values is None:
         table = named if columns is None else columns
         if hasattr(table, "columns"):  # a data frame
-            names, each = list(table.columns), np.asarray(table)
+            names, each = list(table.columns), numbers_from("values", table)
         elif isinstance(table, Mapping):
             names, each = list(table), _together(table)
         else:
@@ -333,11 +334,10 @@ def given_values(mixture: Kind, columns: Any, values: Any, named: Mapping[str, A
                 f"condition([0], [3.0]), but only {table!r} came."
             )
     else:
-        names, each = columns, np.asarray(values, dtype=np.float64)
+        names, each = columns, numbers_from("values", values)
         if np.ndim(columns) == 0 and each.ndim < 2:  # one column: a value, or one for each row
             each = each[..., None]
     numbers = column_numbers(names, mixture.columns, mixture.n_features)
-    each = each.astype(np.float64)
     if each.ndim not in (1, 2) or each.shape[-1] != len(numbers):
         raise ValueError(
             f"values must be ({len(numbers)},) or (m, {len(numbers)}) for {len(numbers)} given "
@@ -360,7 +360,7 @@ def given_values(mixture: Kind, columns: Any, values: Any, named: Mapping[str, A
 
 def _together(table: Mapping[Any, Any]) -> Array:
     """The values of all columns (c,), or (m,c) where some have one for each row."""
-    parts = [np.asarray(value, dtype=np.float64) for value in table.values()]
+    parts = [numbers_from(f"The value of {name!r}", value) for name, value in table.items()]
     lengths = {part.shape for part in parts if part.ndim}
     if len(lengths) > 1 or any(len(shape) > 1 for shape in lengths):
         raise ValueError(

@@ -15,6 +15,7 @@ import numpy as np
 from mixtura.base.arrays import Array
 from mixtura.base.choices import CovarianceType
 from mixtura.base.family_names import family_letters
+from mixtura.base.given_numbers import numbers_from
 from mixtura.base.random_states import generator_of, is_bool
 from mixtura.base.underflow import ignore_underflow
 from mixtura.model.affine import affine
@@ -637,4 +638,4 @@ def _numbers(values: Any) -> Any:
             "A mixture can be scaled and shifted by numbers, or by one number for each column. For "
             "matrices take affine(A, b); sums of mixtures are not defined."
         )
-    return np.asarray(values, dtype=np.float64)
+    return numbers_from("The other operand", values)

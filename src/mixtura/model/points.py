@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mixtura.base.arrays import Array
-from mixtura.base.masked import refuse_masked
+from mixtura.base.given_numbers import numbers_from
 from mixtura.model.columns import Names
 from mixtura.model.kernel_densities import ROWS_AT_ONCE, log_joint_of_complete
 from mixtura.model.mixture_density import MixtureDensity, log_density
@@ -32,8 +32,7 @@ def points_of(X: Any, mixture: MixtureDensity) -> Points:
     ValueError
     """
     d = mixture.n_features
-    refuse_masked("X", X)
-    values = np.asarray(_in_order(X, mixture.columns), dtype=np.float64)
+    values = numbers_from("X", _in_order(X, mixture.columns))
     if d == 1 and values.ndim < 2:
         return Points(values.reshape(-1, 1), values.shape)
     if values.ndim == 0 or values.shape[-1] != d:

@@ -14,11 +14,13 @@ leave the bracket.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from mixtura.base.arrays import Array
+from mixtura.base.given_numbers import numbers_from
 from mixtura.base.underflow import ignore_underflow
 from mixtura.model.tails import log_fall, log_peak
 
@@ -242,14 +244,14 @@ class Univariate:
         )
 
 
-def checked_levels(name: str, given: object) -> Array:
+def checked_levels(name: str, given: Any) -> Array:
     """Probabilities, of any shape, each from 0 to 1.
 
     Raises
     ------
     ValueError
     """
-    levels = np.asarray(given, dtype=np.float64)
+    levels = numbers_from(name, given)
     inside = (levels >= 0.0) & (levels <= 1.0)
     if not inside.all():
         raise ValueError(
