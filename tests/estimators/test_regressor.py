@@ -195,6 +195,9 @@ def test_rows_with_different_inputs_have_the_methods_of_one_distribution(tails):
     np.testing.assert_allclose(together[3].mean(), together.mean()[3], rtol=1e-12)
     assert [part.n_features for part in together] == [2] * 9
     assert together[-1].mean() == pytest.approx(together.mean()[8])
+    for some in (slice(2, 7), slice(None, None, -2), slice(3, 3)):
+        assert len(together[some]) == len(range(9)[some])
+        np.testing.assert_array_equal(together[some].mean(), together.mean()[some])
     with pytest.raises(IndexError):
         together[9]
     np.testing.assert_array_equal(together.rvs(3), together.rvs(3))

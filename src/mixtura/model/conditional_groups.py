@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic
+from functools import cached_property
+from typing import Any, Generic, overload
 
 import numpy as np
 
@@ -25,6 +26,17 @@ class ConditionalGroups(Generic[Kind]):
     ----------
     groups : tuple of (rows, ConditionalMixture)
         The numbers of the rows of each group, and their mixtures.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixtura import Mixture, MixtureRegressor
+    >>> joint = Mixture.from_parameters([1.0], [[0.0, 0.0, 0.0]], [[
+    ...     [1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.5, 0.5, 1.0]]])
+    >>> rows = [[1.0, 1.0], [1.0, np.nan], [np.nan, np.nan]]
+    >>> y = MixtureRegressor.from_mixture(joint, 2).predict(rows, return_distribution=True)
+    >>> y.mean().ravel().round(6).tolist(), y.var().ravel().round(6).tolist()
+    ([1.0, 0.5, 0.0], [0.5, 0.75, 1.0])
     """
 
     groups: tuple[tuple[Labels, ConditionalMixture[Kind]], ...]
@@ -64,14 +76,23 @@ class ConditionalGroups(Generic[Kind]):
     def __len__(self) -> int:
         return sum(len(group) for _, group in self.groups)
 
-    def __getitem__(self, i: int) -> Kind:
-        """The mixture of one row."""
-        wanted = range(len(self))[i]
-        for rows, group in self.groups:
-            found = np.flatnonzero(rows == wanted)
-            if len(found):
-                return group[int(found[0])]
-        raise IndexError(i)
+    @overload
+    def __getitem__(self, i: int) -> Kind: ...
+
+    @overload
+    def __getitem__(self, i: slice) -> ConditionalGroups[Kind]: ...
+
+    def __getitem__(self, i: int | slice) -> Kind | ConditionalGroups[Kind]:
+        """The mixture of one row, or those of a slice of them."""
+        owners, places = self._places
+        if not isinstance(i, slice):
+            _, group = self.groups[int(owners[i])]
+            return group[int(places[i])]
+        parts = []
+        for g, (_, group) in enumerate(self.groups):
+            found = np.flatnonzero(owners[i] == g)
+            parts.append((found, rows_of(group, places[i][found])))
+        return replace(self, groups=tuple(parts))
 
     def __iter__(self) -> Iterator[Kind]:
         return (self[i] for i in range(len(self)))
@@ -119,6 +140,14 @@ class ConditionalGroups(Generic[Kind]):
             self, groups=tuple((rows, group.marginal(columns)) for rows, group in self.groups)
         )
 
+    @cached_property
+    def _places(self) -> tuple[Labels, Labels]:
+        """The group of each row (m,), and the number of the row in that group (m,)."""
+        owners, places = np.empty(len(self), dtype=np.intp), np.empty(len(self), dtype=np.intp)
+        for g, (rows, _) in enumerate(self.groups):
+            owners[rows], places[rows] = g, np.arange(len(rows))
+        return owners, places
+
     def _each(self, function: Callable[..., Array], values: Any = None) -> Array:
         """The answers of all groups, row by row; values (m, ...) are shared out to their rows."""
         m = len(self)
@@ -133,3 +162,14 @@ class ConditionalGroups(Generic[Kind]):
             out[rows] = found
         assert out is not None
         return out
+
+
+def rows_of(conditional: ConditionalMixture[Kind], numbers: Labels) -> ConditionalMixture[Kind]:
+    """Some of the mixtures by their numbers, which may come more than once."""
+    return replace(
+        conditional,
+        weights=conditional.weights[numbers],
+        means=conditional.means[numbers],
+        scales=None if conditional.scales is None else conditional.scales[numbers],
+        noise=None if conditional.noise is None else conditional.noise[numbers],
+    )

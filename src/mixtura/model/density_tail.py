@@ -25,7 +25,7 @@ from mixtura.model.tails import log_fall
 
 NORMAL_SCALES: Array = np.sqrt(2.0) ** np.arange(5.0)
 T_SCALES: Array = 4.0 ** np.arange(6.0)
-"""Factors of the standard deviations of the draws. Up to 4 they reach probabilities of 1e-30 in two
+"""Factors of the standard deviations of the draws. Up to 4 they reach probabilities of 1e-20 in two
 columns; the tails of t components are longer.
 """
 

@@ -8,7 +8,7 @@ out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.underflow import ignore_underflow
 from mixtura.model.columns import other_columns
 from mixtura.model.conditional import ConditionalMixture, Conditioning
-from mixtura.model.conditional_groups import ConditionalGroups
+from mixtura.model.conditional_groups import ConditionalGroups, rows_of
 from mixtura.model.mixture import Mixture
 from mixtura.model.observation import Observation
 
@@ -163,12 +163,7 @@ def draws_of(n: int, rng: np.random.Generator) -> Summary:
     """n random rows of each mixture (m,e,n)."""
 
     def draws(y: ConditionalMixture[Mixture]) -> Array:
-        copies = replace(
-            y,
-            weights=np.repeat(y.weights, n, axis=0),
-            means=np.repeat(y.means, n, axis=0),
-            scales=None if y.scales is None else np.repeat(y.scales, n, axis=0),
-        )
+        copies = rows_of(y, np.repeat(np.arange(len(y)), n))
         rows = copies.rvs(rng).reshape(len(y), n, y.n_features)
         return np.swapaxes(rows, 1, 2)
 
