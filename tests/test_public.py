@@ -16,11 +16,11 @@ import mixtura
 from mixtura.backends import backend_named
 from mixtura.base import choices
 from mixtura.base.family_names import OTHER_NAMES
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.parametrisation import public_shape
 from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import BY_NAME
 from mixtura.model.criteria import ALL_CRITERIA
-from mixtura.model.moments import Scatter
-from mixtura.model.parametrisation import public_shape
 
 
 def words(alias: object) -> set[str]:
