@@ -47,10 +47,10 @@ from mixtura import GaussianMixture
 from mixtura.backends import backend_named
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.em import em
 from mixtura.families import FAMILIES
-from mixtura.model.covariance import Dense
-from mixtura.model.mixture import Mixture
 from mixtura.model.regularisation import Regularisation
 from mixtura.sources import ArraySource
 

@@ -28,9 +28,9 @@ from frame.contenders import assert_equal_likelihood, iterations_of, mixtura, pr
 from frame.machine import thread_limit
 from frame.page import Floor, Page, Table, dots, lines, parser
 from mixtura.backends import backend_named
-from mixtura.model.covariance import Dense
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Scatter
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.mixture import Mixture
 from mixtura.sources import ArraySource
 
 SPEED = [

@@ -62,9 +62,9 @@ from frame.sets import DATA, NAMES, OPEN, STRETCHED, data_set, rare_among_two, r
 from mixtura import GaussianMixture, GaussianMixtureSelector
 from mixtura.base.errors import CollapseError
 from mixtura.data.recorded_step import recorded_step
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.parametrisation import stored_covariances
 from mixtura.families import family_named
-from mixtura.model.mixture import Mixture
-from mixtura.model.parametrisation import stored_covariances
 
 SEEDS, DRAWS, FEWER_DRAWS, WIDE_DRAWS, FOLDS = 10, 20, 10, 5, 5
 LARGE, FEW_SEEDS = 20_000, 2

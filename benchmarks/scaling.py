@@ -32,7 +32,7 @@ from frame.contenders import (
 from frame.machine import flops, memory, thread_limit
 from frame.page import Floor, Page, Table, lines, parser
 from mixtura.backends import backend_named, processors
-from mixtura.model.mixture import Mixture
+from mixtura.distribution.mixture import Mixture
 
 ROWS = [10_000, 100_000, 1_000_000, 10_000_000]
 ROWS_AT = (8, 8)

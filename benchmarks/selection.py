@@ -36,13 +36,13 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wi
 from frame.page import Floor, Page, Table, dots, parser
 from mixtura import GaussianMixtureSelector
 from mixtura.backends import backend_named
+from mixtura.base.scatter import Scatter
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
+from mixtura.distribution.covariance import Covariance, Dense, Diagonal, Spherical
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.families import family_named
-from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Scatter
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.selection import Stage
 from mixtura.sources import ArraySource

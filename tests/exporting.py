@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from mixtura.base.arrays import symmetric
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.noise import Noise
+from mixtura.distribution.parametrisation import public_shape, stored_covariances
 from mixtura.families import FAMILIES
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Scatter
-from mixtura.model.noise import Noise
-from mixtura.model.parametrisation import public_shape, stored_covariances
 
 ONE_OF_EACH_FORM = ("EII", "VII", "EEI", "VVI", "EEE", "VVV")
 """Three stored forms, of all components together and of each."""

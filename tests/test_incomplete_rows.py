@@ -21,6 +21,10 @@ from mixtura import (
 )
 from mixtura.backends import backend_named
 from mixtura.base.errors import DataWarning
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Dense, Diagonal, Spherical
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.noise import Noise
 from mixtura.em.effective_parameters import effective_parameters
 from mixtura.families import FAMILIES
 from mixtura.inference.information import information
@@ -29,10 +33,7 @@ from mixtura.inference.resamples import rows_seen
 from mixtura.inputs.constraints import Constraints, problem_of
 from mixtura.inputs.row_knowledge import known_classes
 from mixtura.inputs.rows import dataset_of
-from mixtura.model.covariance import Dense, Diagonal, Spherical
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
-from mixtura.model.noise import Noise
+from mixtura.model.moments import Moments
 from mixtura.model.observation import Observation
 from mixtura.sources import ArraySource
 

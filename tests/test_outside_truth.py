@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from conftest import ALL_FAMILIES, TRUTH, dataset, read_data, read_truth
+from mixtura.base.scatter import Scatter
 from mixtura.data.problem import Problem
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain, SmallChange
 from mixtura.families import FAMILIES, family_named
 from mixtura.initialise.initialisers import FromLabels, FromResponsibilities
-from mixtura.model.covariance import Dense
 from mixtura.model.criteria import bic, icl
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Scatter
 from mixtura.model.regularisation import Regularisation
 
 MAXIMISES = {name: name not in ("EVE", "VVE") for name in FAMILIES}

@@ -15,6 +15,9 @@ from sklearn.exceptions import NotFittedError
 import mixtura
 from mixtura.backends import backend_named
 from mixtura.base import choices
+from mixtura.base.family_names import OTHER_NAMES
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.parametrisation import public_shape
 from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import BY_NAME
 from mixtura.model.criteria import ALL_CRITERIA
@@ -46,6 +49,14 @@ def test_the_types_have_the_names_of_the_tables():
     assert words(choices.InitParams) == {"auto", *BY_NAME}
     for word in words(choices.BackendName) - {"native"}:
         assert backend_named(word)
+
+
+def test_the_letters_of_a_family_say_what_it_stores():
+    assert list(OTHER_NAMES) == list(FAMILIES)
+    stored = {Scatter.TRACE: (), Scatter.DIAGONAL: (3,), Scatter.TOTAL: (3, 3)}
+    for name, family in FAMILIES.items():
+        each = stored.get(family.needs, (3, 3))
+        assert public_shape(name, 2, 3) == (each if family.shares_all else (2, *each))
 
 
 def test_a_type_checker_finds_a_wrong_name(tmp_path):

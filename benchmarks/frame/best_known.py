@@ -28,13 +28,13 @@ from frame.sets import DataSet, data_set
 from mixtura.backends import backend_named
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.parametrisation import public_covariances, stored_covariances
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import family_named
 from mixtura.inputs.constraints import Constraints, problem_of
 from mixtura.model.fit_result import FitResult
-from mixtura.model.mixture import Mixture
-from mixtura.model.parametrisation import public_covariances, stored_covariances
 from mixtura.search.runs import SAME_OPTIMUM
 from mixtura.sources import ArraySource
 

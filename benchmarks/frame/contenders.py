@@ -18,14 +18,14 @@ from sklearn.mixture import GaussianMixture as SklearnMixture
 
 from frame.clock import SHORT, Iterations
 from mixtura.backends import backend_named
+from mixtura.base.scatter import Scatter
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.parametrisation import public_precisions, stored_covariances
 from mixtura.em.em import em
 from mixtura.em.stopping import SmallChange
 from mixtura.families import FAMILIES
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Scatter
-from mixtura.model.parametrisation import public_precisions, stored_covariances
 from mixtura.model.protocols import Backend
 from mixtura.model.regularisation import Regularisation
 from mixtura.sources import ArraySource

@@ -18,9 +18,9 @@ from frame.best_known import BestKnown, Evaluator, evaluator
 from frame.contenders import SKLEARN_TYPES
 from mixtura import GaussianMixture
 from mixtura.base.errors import CollapseError
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.parametrisation import stored_covariances
 from mixtura.em.stopping import RemainingGain
-from mixtura.model.mixture import Mixture
-from mixtura.model.parametrisation import stored_covariances
 from mixtura.search.budget import Budget, Plan
 from mixtura.search.initialisation import initialised
 from mixtura.search.starts import usual_starts

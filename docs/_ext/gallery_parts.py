@@ -24,6 +24,7 @@ ORDER = (
     "methods",
     "anomalies",
     "million",
+    "stream",
 )
 
 

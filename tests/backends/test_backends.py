@@ -14,10 +14,11 @@ import pytest
 
 from conftest import ALL_BACKENDS
 from mixtura.backends import NativeBackend, ReferenceBackend, backend_named, build_info
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Dense, Diagonal, Spherical
+from mixtura.distribution.mixture import Mixture
 from mixtura.kernels import built
-from mixtura.model.covariance import Dense, Diagonal, Spherical
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
+from mixtura.model.moments import Moments
 from mixtura.sources import ArraySource
 
 native = pytest.mark.skipif(not built, reason="built without a C++ compiler")
@@ -139,7 +140,7 @@ SCRIPT = """
 import numpy as np
 from test_backends import mixtures, differences
 from mixtura.backends import NativeBackend, ReferenceBackend, build_info
-from mixtura.model.moments import Scatter
+from mixtura.base.scatter import Scatter
 from mixtura.sources import ArraySource
 X = np.random.default_rng(0).standard_normal((1000, 6))
 backends = (ReferenceBackend(), NativeBackend(2))

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from mixtura.backends import NativeBackend
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.mixture import Mixture
 from mixtura.kernels import built
-from mixtura.model.covariance import Dense
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Scatter
 from mixtura.model.observation import Observation
 from mixtura.sources import ArraySource
 

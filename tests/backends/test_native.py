@@ -13,15 +13,16 @@ import pytest
 
 from mixtura.backends import NativeBackend, ReferenceBackend, build_info
 from mixtura.backends.native import ROWS_WORTH_A_THREAD
+from mixtura.base.scatter import Scatter
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
+from mixtura.distribution.covariance import Dense, Diagonal, Spherical
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.em import em
 from mixtura.em.stopping import SmallChange
 from mixtura.families import FAMILIES
 from mixtura.kernels import built, native
-from mixtura.model.covariance import Dense, Diagonal, Spherical
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
+from mixtura.model.moments import Moments
 from mixtura.model.regularisation import Regularisation
 from mixtura.sources import ArraySource
 

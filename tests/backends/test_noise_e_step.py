@@ -9,11 +9,12 @@ import pytest
 
 from conftest import ALL_BACKENDS
 from mixtura.backends import NativeBackend, ReferenceBackend, backend_named
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Dense, Diagonal, Spherical
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.noise import Noise
 from mixtura.kernels import built
-from mixtura.model.covariance import Dense, Diagonal, Spherical
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
-from mixtura.model.noise import Noise
+from mixtura.model.moments import Moments
 from mixtura.model.observation import Observation
 from mixtura.sources import ArraySource
 

@@ -10,11 +10,12 @@ from scipy.integrate import quad
 
 from conftest import ALL_BACKENDS, dataset
 from mixtura.backends import backend_named
+from mixtura.base.scatter import Scatter
 from mixtura.data.noise_box import noise_box
+from mixtura.distribution.covariance import Dense, Diagonal, Spherical
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import log_density
 from mixtura.kernels import built
-from mixtura.model.covariance import Dense, Diagonal, Spherical
-from mixtura.model.mixture import Mixture, log_density
-from mixtura.model.moments import Scatter
 from mixtura.model.observation import Observation
 from mixtura.model.protocols import Block
 from mixtura.sources import ArraySource

@@ -8,8 +8,8 @@ from sklearn.datasets import make_blobs, make_circles, make_moons
 
 from mixtura.compare.comparison import compare
 from mixtura.compare.suitability import SuitabilityEvidence, hollow_clusters, joined, judge
-from mixtura.model.covariance import Dense
-from mixtura.model.mixture import Mixture
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.mixture import Mixture
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -13,6 +13,7 @@ from conftest import ALL_BACKENDS, dataset, two_groups
 from mixtura import ConjugatePrior, GaussianMixture
 from mixtura.base.errors import InferenceError
 from mixtura.data.problem import Problem
+from mixtura.distribution.parametrisation import public_covariances
 from mixtura.em.certification import certify
 from mixtura.em.effective_parameters import effective_parameters
 from mixtura.em.em import em
@@ -22,7 +23,6 @@ from mixtura.inference.information import information
 from mixtura.initialise.initialisers import FromLabels
 from mixtura.inputs.constraints import Constraints, problem_of
 from mixtura.inputs.fixed_parameters import FixedParameters
-from mixtura.model.parametrisation import public_covariances
 
 NAN = np.nan
 

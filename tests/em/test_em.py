@@ -11,7 +11,9 @@ import pytest
 
 from conftest import ALL_BACKENDS, dataset, two_groups
 from mixtura.backends import NativeBackend
+from mixtura.base.scatter import Scatter
 from mixtura.data.problem import Problem
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.convergence_rate import slowest_rate
 from mixtura.em.em import em
 from mixtura.em.loop import em_map
@@ -27,8 +29,6 @@ from mixtura.initialise.initialisers import (
 from mixtura.kernels import built
 from mixtura.model.criteria import bic, icl, icl_entropy
 from mixtura.model.fit_result import StopReason
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Scatter
 from mixtura.model.regularisation import Regularisation
 
 VVV = FAMILIES["VVV"]

@@ -8,6 +8,7 @@ import pytest
 from conftest import dataset, two_groups
 from mixtura.base.errors import CollapseError
 from mixtura.data.problem import Problem
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.convergence_rate import DEVIATION, slowest_rate
 from mixtura.em.em import em
 from mixtura.em.loop import em_map
@@ -15,7 +16,6 @@ from mixtura.em.moment_vectors import WhitenedMoments
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import KMeansStart
-from mixtura.model.mixture import Mixture
 from mixtura.model.regularisation import Regularisation
 
 

@@ -12,7 +12,9 @@ import pytest
 
 from conftest import ALL_FAMILIES, dataset, two_groups
 from mixtura.base.errors import CollapseError
+from mixtura.base.scatter import Scatter
 from mixtura.data.problem import Problem
+from mixtura.distribution.mixture import Mixture
 from mixtura.em import em as em_module
 from mixtura.em.em import em
 from mixtura.em.loop import LoopEvent, python_loop
@@ -23,8 +25,7 @@ from mixtura.families.diagonal import VVI
 from mixtura.initialise.initialisers import KMeansStart, RandomResponsibilities
 from mixtura.kernels import built, native
 from mixtura.model.fit_result import StopReason
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
+from mixtura.model.moments import Moments
 from mixtura.model.priors import pseudo_rows
 from mixtura.model.regularisation import Regularisation
 

@@ -10,6 +10,9 @@ from mixtura import GaussianMixture
 from mixtura.data.dataset import Dataset
 from mixtura.data.noise_box import noise_box
 from mixtura.data.problem import Problem
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import log_density
 from mixtura.em import em as em_module
 from mixtura.em.certification import certify
 from mixtura.em.effective_parameters import effective_parameters
@@ -19,9 +22,7 @@ from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import moments_of_labels
 from mixtura.inputs.constraints import Constraints, problem_of
 from mixtura.kernels import built
-from mixtura.model.covariance import Dense
 from mixtura.model.fit_result import FitResult
-from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.observation import Observation
 from mixtura.model.regularisation import Regularisation
 from mixtura.sources import ArraySource

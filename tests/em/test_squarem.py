@@ -7,13 +7,14 @@ import pytest
 
 from conftest import dataset, two_groups
 from mixtura import GaussianMixture
+from mixtura.base.scatter import Scatter
 from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.squarem import Squarem
 from mixtura.em.stopping import RemainingGain, SmallChange
 from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import KMeansStart, RandomRows
-from mixtura.model.moments import Moments, Scatter
+from mixtura.model.moments import Moments
 from mixtura.model.regularisation import Regularisation
 
 

@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 
 from conftest import ALL_BACKENDS, dataset
+from mixtura.base.scatter import Scatter
 from mixtura.data.problem import Problem
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import log_density
 from mixtura.em.certification import certify, squared_gradient
 from mixtura.em.effective_parameters import effective_parameters
 from mixtura.em.em import em
@@ -20,10 +24,8 @@ from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import Hierarchical
 from mixtura.inputs.constraints import Constraints, problem_of
 from mixtura.kernels import built, native
-from mixtura.model.covariance import Dense
 from mixtura.model.fit_result import StopReason
-from mixtura.model.mixture import Mixture, log_density
-from mixtura.model.moments import Moments, Scatter
+from mixtura.model.moments import Moments
 from mixtura.model.observation import Observation, moments_of_complete
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.tails import TailRule

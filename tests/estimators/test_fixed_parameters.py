@@ -18,8 +18,8 @@ from mixtura import (
     Mixture,
     StudentTMixture,
 )
-from mixtura.model.covariance import Spherical
-from mixtura.model.noise import Noise
+from mixtura.distribution.covariance import Spherical
+from mixtura.distribution.noise import Noise
 
 NAN = np.nan
 

@@ -14,9 +14,9 @@ from safetensors.numpy import load, save
 
 from mixtura import StudentTMixture
 from mixtura.base.errors import ModelFileError
+from mixtura.distribution.covariance import Dense, Diagonal, Spherical
+from mixtura.distribution.mixture import Mixture
 from mixtura.estimators.model_file import jsonable, load_model, save_model
-from mixtura.model.covariance import Dense, Diagonal, Spherical
-from mixtura.model.mixture import Mixture
 
 K, D = 3, 4
 NAMES = ("größe", "体重", 'with "quotes" and , commas', "\ud800 half a letter \0")

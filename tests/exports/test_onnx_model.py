@@ -10,10 +10,11 @@ import pytest
 
 from exporting import ONE_OF_EACH_FORM, mixture_of, rows_of
 from mixtura import GaussianMixture, MissingExtraError, StudentTMixture
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import labels_of
 from mixtura.exports.described import DescribedMixture
 from mixtura.exports.onnx_model import OPSET, onnx_model
-from mixtura.model.covariance import Dense
-from mixtura.model.mixture import Mixture, labels_of
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")

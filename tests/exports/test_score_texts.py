@@ -14,11 +14,12 @@ import pytest
 
 from exporting import ONE_OF_EACH_FORM, mixture_of, rows_of
 from mixtura import DataWarning, GaussianMixture
+from mixtura.distribution.covariance import Spherical
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import labels_of
 from mixtura.exports.described import DescribedMixture
 from mixtura.exports.python_text import python_text
 from mixtura.exports.sql_text import sql_text
-from mixtura.model.covariance import Spherical
-from mixtura.model.mixture import Mixture, labels_of
 
 ROUNDING = 1e-11
 """Relative and absolute difference of log densities: 1e-16 times sums of dozens of terms, which are

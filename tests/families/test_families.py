@@ -7,12 +7,13 @@ import pytest
 
 from conftest import ALL_FAMILIES, dataset, read_truth, two_groups
 from mixtura.base.errors import CollapseError
+from mixtura.base.scatter import Scatter
 from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES, family_named
 from mixtura.initialise.initialisers import FromLabels, RandomResponsibilities, moments_of_labels
-from mixtura.model.moments import Moments, Scatter
+from mixtura.model.moments import Moments
 from mixtura.model.priors import pseudo_rows
 from mixtura.model.regularisation import Regularisation
 

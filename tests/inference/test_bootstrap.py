@@ -12,6 +12,8 @@ from scipy.special import logit
 from conftest import ALL_FAMILIES, dataset, read_data, read_truth, two_groups
 from mixtura import GaussianMixture, InferenceError
 from mixtura.data.problem import Problem
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
@@ -21,9 +23,7 @@ from mixtura.inference.resamples import reweighted
 from mixtura.inference.resampling import Replicate, errors_from_replicates
 from mixtura.inference.uncertainty import Parameters
 from mixtura.initialise.initialisers import FromLabels
-from mixtura.model.covariance import Dense
 from mixtura.model.fit_result import StopReason
-from mixtura.model.mixture import Mixture
 from mixtura.model.regularisation import Regularisation
 from mixtura.sources import ArraySource, Reweighted
 

@@ -10,6 +10,8 @@ import pytest
 from conftest import ALL_FAMILIES, dataset, read_data, read_truth, two_groups
 from mixtura import ConjugatePrior, GaussianMixture, InferenceError
 from mixtura.data.problem import Problem
+from mixtura.distribution.covariance import Dense, Diagonal, Spherical
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.coordinates import coordinates_around
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
@@ -18,8 +20,6 @@ from mixtura.families.family import CovarianceFamily
 from mixtura.inference.information import errors_from_information, information
 from mixtura.inference.uncertainty import Parameters
 from mixtura.initialise.initialisers import FromLabels
-from mixtura.model.covariance import Dense, Diagonal, Spherical
-from mixtura.model.mixture import Mixture
 from mixtura.model.priors import pseudo_rows
 from mixtura.model.regularisation import Regularisation
 

@@ -13,8 +13,11 @@ from sklearn.exceptions import ConvergenceWarning
 from conftest import ALL_FAMILIES, dataset, two_groups
 from mixtura import GaussianMixture, GaussianMixtureSelector
 from mixtura.base.errors import DegenerateWarning
+from mixtura.base.scatter import Scatter
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
+from mixtura.distribution.covariance import Dense, Spherical
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.certification import certified, certify, squared_gradient
 from mixtura.em.coordinates import coordinates_around
 from mixtura.em.em import em
@@ -23,10 +26,8 @@ from mixtura.families import FAMILIES
 from mixtura.inference.information import information
 from mixtura.initialise.initialisers import RandomRows
 from mixtura.model.certificate import SAFETY, Certificate
-from mixtura.model.covariance import Dense, Spherical
 from mixtura.model.fit_result import StopReason
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
+from mixtura.model.moments import Moments
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.soundness import Soundness

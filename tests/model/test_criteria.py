@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from conftest import TRUTH, dataset, read_data, read_truth, two_groups
-from mixtura.model.covariance import Dense
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.mixture import Mixture
 from mixtura.model.criteria import (
     ALL_CRITERIA,
     CRITERIA,
@@ -29,8 +31,6 @@ from mixtura.model.criteria import (
     why_undefined,
 )
 from mixtura.model.fit_result import Evaluation, FitResult, StopReason
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Scatter
 from mixtura.model.selection import title_of
 
 FILES = sorted(path.name for path in TRUTH.glob("em_*.json"))

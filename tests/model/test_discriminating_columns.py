@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from mixtura.model.covariance import Dense, Spherical
+from mixtura.distribution.covariance import Dense, Spherical
+from mixtura.distribution.mixture import Mixture
 from mixtura.model.discriminating_columns import (
     discriminating_columns,
     ranked_columns,
     separations,
     standardised_differences,
 )
-from mixtura.model.mixture import Mixture
 
 
 @pytest.fixture

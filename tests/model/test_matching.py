@@ -11,10 +11,10 @@ from scipy.stats import norm
 
 from conftest import two_groups
 from mixtura import GaussianMixture, GaussianMixtureSelector, match
+from mixtura.distribution.covariance import Dense, Diagonal, Spherical
+from mixtura.distribution.mixture import Mixture
 from mixtura.estimators.model_file import load_model, save_model
-from mixtura.model.covariance import Dense, Diagonal, Spherical
 from mixtura.model.matching import bhattacharyya_distances
-from mixtura.model.mixture import Mixture
 
 
 def scattered(K: int, d: int, seed: int = 0) -> Mixture:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mixtura.model.moments import Moments, Scatter
+from mixtura.base.scatter import Scatter
+from mixtura.model.moments import Moments
 
 
 def some(kind: Scatter, n: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray, Moments]:

@@ -11,14 +11,14 @@ from sklearn.datasets import load_iris
 from conftest import dataset, two_groups
 from mixtura import GaussianMixture
 from mixtura.data.problem import Problem
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.em.em import em
 from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import RandomRows, moments_of_labels
 from mixtura.model.agreement import adjusted_rand_index
-from mixtura.model.covariance import Dense
 from mixtura.model.fit_result import StopReason
-from mixtura.model.mixture import Mixture
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.soundness import Soundness, support
 from mixtura.search.outcome import best_of

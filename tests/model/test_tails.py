@@ -9,11 +9,14 @@ import pytest
 from scipy import stats
 from scipy.integrate import quad
 
-from mixtura.model.covariance import Dense, Diagonal
-from mixtura.model.mixture import Mixture, posterior
-from mixtura.model.moments import Moments, Scatter
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Dense, Diagonal
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import posterior
+from mixtura.distribution.t_density import log_fall, log_peak, pulls
+from mixtura.model.moments import Moments
 from mixtura.model.observation import moments_of_complete
-from mixtura.model.tails import TailRule, information, log_fall, log_peak, pulls, score_constant
+from mixtura.model.tails import TailRule, information, score_constant
 
 TAILS = np.array([2.0, 3.7, 30.0, 200.0])
 

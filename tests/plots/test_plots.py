@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from scipy.stats import chi2
 
+from mixtura.distribution.covariance import Dense, Diagonal, Spherical
+from mixtura.distribution.mixture import Mixture
 from mixtura.families import FAMILIES
-from mixtura.model.covariance import Dense, Diagonal, Spherical
 from mixtura.model.criteria import aic, bic
 from mixtura.model.fit_result import FitResult, StopReason
-from mixtura.model.mixture import Mixture
 from mixtura.model.selection import Candidate, Selection
 from mixtura.model.soundness import Soundness
 from mixtura.plots import (

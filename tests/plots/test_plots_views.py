@@ -10,9 +10,9 @@ from matplotlib.patches import Ellipse
 from scipy.stats import chi2, norm
 
 from mixtura import GaussianMixture, GaussianMixtureSelector, plots
-from mixtura.model.covariance import Diagonal, Spherical
+from mixtura.distribution.covariance import Diagonal, Spherical
+from mixtura.distribution.mixture import Mixture
 from mixtura.model.fit_result import SearchResult
-from mixtura.model.mixture import Mixture
 from mixtura.model.start_report import RunEnd, RunReport, StartReport
 from mixtura.plots.colours import to_light, to_screen
 from mixtura.plots.curves import overlap_share

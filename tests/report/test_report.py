@@ -19,9 +19,9 @@ from sklearn.datasets import load_iris
 import mixtura
 from mixtura import GaussianMixture, GaussianMixtureSelector
 from mixtura.base.markup import Markup, escaped, table, tag
-from mixtura.model.covariance import Diagonal, Spherical
+from mixtura.distribution.covariance import Diagonal, Spherical
+from mixtura.distribution.mixture import Mixture
 from mixtura.model.explained_variance import explained_by_one
-from mixtura.model.mixture import Mixture
 from mixtura.model.outlines import outlines
 from mixtura.plots.canvas import LEVELS
 from mixtura.report import Origin, page_of, write_report

@@ -10,8 +10,8 @@ import pytest
 from conftest import dataset
 from mixtura import GaussianMixture
 from mixtura.data.problem import Problem
+from mixtura.distribution.mixture_density import log_density
 from mixtura.families import FAMILIES
-from mixtura.model.mixture import log_density
 from mixtura.model.regularisation import Regularisation
 from mixtura.search.responsibilities import LEAST_OTHERS, Responsibilities
 from mixtura.search.swaps import (

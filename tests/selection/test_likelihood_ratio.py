@@ -9,10 +9,10 @@ import pytest
 
 from conftest import dataset, read_data, read_truth, two_groups
 from mixtura import GaussianMixture
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.mixture import Mixture
 from mixtura.families import FAMILIES
 from mixtura.inference import replicates as loop
-from mixtura.model.covariance import Dense
-from mixtura.model.mixture import Mixture
 from mixtura.model.regularisation import Regularisation
 from mixtura.selection.likelihood_ratio import (
     LikelihoodRatioTest,

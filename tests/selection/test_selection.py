@@ -11,13 +11,13 @@ from scipy.stats import multivariate_normal
 
 from conftest import ALL_FAMILIES, dataset, two_groups
 from mixtura import DegenerateWarning, GaussianMixtureSelector
+from mixtura.distribution.covariance import Spherical
+from mixtura.distribution.mixture import Mixture
 from mixtura.inference import replicates as loop
 from mixtura.inference.replicates import replicates
 from mixtura.inference.resamples import folds_of, resampled
-from mixtura.model.covariance import Spherical
 from mixtura.model.criteria import ALL_CRITERIA, CRITERIA, bic
 from mixtura.model.fit_result import FitResult, StopReason
-from mixtura.model.mixture import Mixture
 from mixtura.model.selection import Candidate, Selection, strength_of
 from mixtura.model.soundness import Soundness
 from mixtura.selection.bootstrap import restricted

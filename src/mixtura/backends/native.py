@@ -12,12 +12,13 @@ import numpy as np
 from mixtura.base.arrays import Array, Flags, Labels
 from mixtura.base.errors import CollapseError
 from mixtura.base.parallel import processors
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.kernel_densities import described
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.noise import Noise
 from mixtura.kernels import native
-from mixtura.model.covariance import Dense
-from mixtura.model.kernel_densities import described
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
-from mixtura.model.noise import Noise
+from mixtura.model.moments import Moments
 from mixtura.model.observation import Observation, check_tails
 from mixtura.model.protocols import Block, Source
 

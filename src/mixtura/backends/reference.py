@@ -7,8 +7,10 @@ from __future__ import annotations
 import numpy as np
 
 from mixtura.base.arrays import Array
-from mixtura.model.mixture import Mixture, log_density
-from mixtura.model.moments import Moments, Scatter
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import log_density
+from mixtura.model.moments import Moments
 from mixtura.model.observation import completed, log_joint_of, moments_of, moments_of_complete
 from mixtura.model.protocols import Block, Source
 

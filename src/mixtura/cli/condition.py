@@ -17,7 +17,7 @@ from mixtura.cli.options import Force, Json, Output, quantile_levels
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mixtura.model.mixture import Mixture
+    from mixtura.distribution.mixture import Mixture
 
 FAMILIES = {"Dense": ("EEE", "VVV"), "Diagonal": ("EEI", "VVI"), "Spherical": ("EII", "VII")}
 """The family of each form of covariances: with one matrix for all components, and with own ones."""
@@ -98,7 +98,7 @@ def _document(mixture: Mixture, levels: Mapping[str, float]) -> dict[str, Any]:
     import numpy as np
 
     names = mixture.columns or ()
-    from mixtura.model.mean_and_covariance import inflation
+    from mixtura.distribution.mean_and_covariance import inflation
 
     scales = np.sqrt(np.einsum("kjj->kj", mixture.covariance.dense()))
     tails = mixture.tails

@@ -16,8 +16,8 @@ from mixtura.cli.selection import FitOutcome, chosen_mixture
 
 if TYPE_CHECKING:
     from mixtura.base.arrays import Array
+    from mixtura.distribution.mixture import Mixture
     from mixtura.inputs.table_data import TableData
-    from mixtura.model.mixture import Mixture
 
 CANDIDATES_SHOWN = 10
 """Candidates that are printed; candidates.csv has all of them."""

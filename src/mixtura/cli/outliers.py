@@ -33,7 +33,7 @@ from mixtura.cli.selection_options import USUAL_OUTLIERS, OutlierSelection
 
 if TYPE_CHECKING:
     from mixtura.base.arrays import Array, Flags
-    from mixtura.model.mixture import Mixture
+    from mixtura.distribution.mixture import Mixture
     from mixtura.model.outliers import Judgement
 
 ENDINGS = (".csv", ".parquet")

@@ -19,10 +19,10 @@ from mixtura.cli.selection_options import SelectionOptions
 
 if TYPE_CHECKING:
     from mixtura.base.arrays import Array
+    from mixtura.distribution.mixture import Mixture
     from mixtura.estimators.model_file import Model
     from mixtura.inputs.table_data import TableData
     from mixtura.inputs.tables import Table
-    from mixtura.model.mixture import Mixture
     from mixtura.model.regression import Regression
 
 
@@ -237,7 +237,7 @@ def _inputs_of(
     model: Model, targets: Sequence[str], reading: WeightOptions, path: Path
 ) -> list[str]:
     """The columns of a model that predict: all but the targets, or those that were chosen."""
-    from mixtura.model.columns import column_numbers
+    from mixtura.distribution.columns import column_numbers
 
     names = model.feature_names
     column_numbers([*targets, *(reading.chosen or ())], names, len(names))  # refuses unknown ones

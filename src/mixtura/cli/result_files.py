@@ -13,8 +13,8 @@ from mixtura.cli.selection import FitOutcome, chosen_mixture
 
 if TYPE_CHECKING:
     from mixtura.base.arrays import Array
+    from mixtura.distribution.mixture import Mixture
     from mixtura.inputs.table_data import TableData
-    from mixtura.model.mixture import Mixture
     from mixtura.model.selection import Selection
     from mixtura.selection.merging import MergeTree
 

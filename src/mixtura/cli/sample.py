@@ -77,9 +77,9 @@ def _drawn(loaded: Model, n: int, component: int | None, seed: int) -> dict[str,
     """The columns of n random rows, with their components and known classes."""
     import numpy as np
 
+    from mixtura.distribution.drawing import checked_component, sample_of
     from mixtura.inputs.parameters import seed_of
     from mixtura.inputs.writing import class_column, free_name
-    from mixtura.model.drawing import checked_component, sample_of
 
     if component is not None:
         try:

@@ -13,8 +13,8 @@ from mixtura.cli.interruption import Interruption
 if TYPE_CHECKING:
     from mixtura.base.arrays import Array
     from mixtura.data.dataset import Dataset
+    from mixtura.distribution.mixture import Mixture
     from mixtura.inputs.table_data import TableData
-    from mixtura.model.mixture import Mixture
     from mixtura.model.selection import Candidate, Selection
     from mixtura.selection.merging import MergeTree
     from mixtura.selection.settings import SelectionSettings

@@ -47,10 +47,10 @@ from mixtura.compare.contenders import (
     n_clusters,
     neighbours,
 )
+from mixtura.distribution.mixture import Mixture
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.model.fit_result import StopReason
-from mixtura.model.mixture import Mixture
 from mixtura.selection.merging import merge_tree
 
 EMPTY_SPACE_RATIO = 1.5

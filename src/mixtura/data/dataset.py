@@ -10,11 +10,12 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Flags, Labels
 from mixtura.base.memory import once_for_each
+from mixtura.base.scatter import Scatter
 from mixtura.data.incomplete import LEAST_VARIANCE, completed_under, moments_of_all
 from mixtura.data.recorded_step import recorded_step, robust_variance
-from mixtura.model.covariance import Dense, Spherical
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
+from mixtura.distribution.covariance import Dense, Spherical
+from mixtura.distribution.mixture import Mixture
+from mixtura.model.moments import Moments
 from mixtura.model.protocols import Backend, Block, Source
 from mixtura.sources import ArraySource, Unlabelled
 

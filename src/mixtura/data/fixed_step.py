@@ -22,11 +22,11 @@ import numpy as np
 
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError
-from mixtura.model.covariance import Covariance
+from mixtura.distribution.covariance import Covariance
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.noise import Noise
 from mixtura.model.fixed import Fixed
-from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
-from mixtura.model.noise import Noise
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from mixtura.base.arrays import Array, Flags, Labels, Rows
-from mixtura.model.covariance import Dense, Diagonal
-from mixtura.model.mixture import Mixture, posterior
-from mixtura.model.moments import Moments, Scatter
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Dense, Diagonal
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import posterior
+from mixtura.model.moments import Moments
 from mixtura.model.protocols import Backend, Block, Source
 from mixtura.sources import ArraySource
 

@@ -5,9 +5,9 @@
     auto        the smaller of the two, as in mclust
     a number    a volume, in the product of the columns' units
 
-A mixture knows a box by its sides along the columns (:class:`mixtura.model.noise.Noise`), so that
-rows with missing entries have the density of their observed columns. So the last three are boxes of
-the proportions of the first one with another volume.
+A mixture knows a box by its sides along the columns (:class:`mixtura.distribution.noise.Noise`), so
+that rows with missing entries have the density of their observed columns. So the last three are
+boxes of the proportions of the first one with another volume.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from mixtura.base.arrays import Array
 from mixtura.base.errors import DataError
 from mixtura.data.dataset import Dataset
-from mixtura.model.noise import Noise
+from mixtura.distribution.noise import Noise
 
 NoiseVolume: TypeAlias = Literal["box", "principal", "auto"] | float
 """The volume as users give it."""

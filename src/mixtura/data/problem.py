@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixtura.base.arrays import Labels
+from mixtura.base.scatter import Scatter
 from mixtura.data.dataset import Dataset
 from mixtura.data.fixed_step import fixed_m_step
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.noise import Noise
 from mixtura.model.fit_result import FitResult
 from mixtura.model.fixed import Fixed
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
-from mixtura.model.noise import Noise
+from mixtura.model.moments import Moments
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.tails import TailRule

@@ -29,18 +29,20 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.errors import CollapseError
+from mixtura.base.scatter import Scatter
 from mixtura.data.problem import Problem
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import labels_of, log_density
 from mixtura.em.convergence_rate import slowest_rate
 from mixtura.em.coordinates import mean_basis, whiteners_of
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.em.loop import em_map
 from mixtura.em.stopping import REMAINING, RemainingGain, StoppingRule, rounding
 from mixtura.model.certificate import SAFETY, Certificate, ComponentReport
-from mixtura.model.covariance import Dense
 from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.fixed import Fixed
-from mixtura.model.mixture import Mixture, labels_of, log_density
-from mixtura.model.moments import Moments, Scatter
+from mixtura.model.moments import Moments
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import (
     AT_THE_FLOOR,

@@ -14,8 +14,8 @@ import numpy as np
 
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.moment_vectors import WhitenedMoments
-from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
 
 MOST_MAPS, WINDOW, RITZ_TOLERANCE = 24, 4, 0.05

@@ -29,9 +29,9 @@ import numpy as np
 from scipy.linalg import expm, solve_triangular
 
 from mixtura.base.arrays import Array, Flags, Labels
-from mixtura.model.covariance import Covariance, Dense
+from mixtura.distribution.covariance import Covariance, Dense
+from mixtura.distribution.mixture import Mixture
 from mixtura.model.fixed import Fixed
-from mixtura.model.mixture import Mixture
 from mixtura.model.tails import TailRule
 
 
@@ -226,7 +226,7 @@ class Coordinates:
     Examples
     --------
     >>> import numpy as np
-    >>> from mixtura.model.covariance import Spherical
+    >>> from mixtura.distribution.covariance import Spherical
     >>> two = Mixture(np.array([0.5, 0.5]), np.zeros((2, 3)), Spherical(np.ones(2), 2, 3))
     >>> coordinates = coordinates_around(two, "VII")
     >>> coordinates.dimension, coordinates.at(np.zeros(9)).weights.tolist()

@@ -40,16 +40,17 @@ from mixtura.backends.native import log_noise
 from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
+from mixtura.distribution.covariance import Covariance, Dense
+from mixtura.distribution.kernel_densities import described
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import log_density
+from mixtura.distribution.t_density import log_fall, pulls
 from mixtura.kernels import native
 from mixtura.model.copies import copies_of
-from mixtura.model.covariance import Covariance, Dense
-from mixtura.model.kernel_densities import described
-from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.moments import Moments
 from mixtura.model.protocols import Block
 from mixtura.model.regularisation import AT_THE_FLOOR, below
 from mixtura.model.soundness import Averaged, Soundness, support
-from mixtura.model.tails import log_fall, pulls
 
 ROWS_LEFT_OUT_AT_ONCE = 8192
 """Rows whose leave-one-out densities are held at a time without the C++ kernels."""

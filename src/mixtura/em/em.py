@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
+from mixtura.base.scatter import Scatter
 from mixtura.data.problem import Problem
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.em.known_classes import in_order_of_classes
 from mixtura.em.loop import Loop, LoopEvent, Start, Stopped, python_loop
@@ -27,8 +29,6 @@ from mixtura.em.stopping import (
 )
 from mixtura.model.copies import copies_of
 from mixtura.model.fit_result import FitResult, Iteration, StopReason
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Scatter
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.soundness import EMPTY_BELOW
 

@@ -10,9 +10,10 @@ from scipy.optimize import linear_sum_assignment
 from mixtura.base.arrays import Array, Labels
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import log_density
 from mixtura.em.loop import Start
 from mixtura.model.fit_result import FitResult
-from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.moments import Moments
 
 

@@ -18,11 +18,11 @@ from typing import Protocol, TypeAlias
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError
 from mixtura.data.problem import Problem
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.convergence_rate import slowest_rate
 from mixtura.em.squarem import Squarem
 from mixtura.em.stopping import StoppingRule, rounding
 from mixtura.model.fit_result import FitResult
-from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
 
 Start: TypeAlias = Moments | Mixture | FitResult

@@ -10,9 +10,10 @@ import numpy as np
 from scipy.linalg.blas import dtrmm
 
 from mixtura.base.arrays import Array
-from mixtura.model.covariance import triangular_inverse
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import triangular_inverse
+from mixtura.distribution.mixture import Mixture
+from mixtura.model.moments import Moments
 
 Sums: TypeAlias = tuple[Array, ...]
 """Counts, first and second moments, the sums of t components where there are any, and the rows in

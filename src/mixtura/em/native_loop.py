@@ -16,7 +16,11 @@ import numpy as np
 from mixtura.backends import NativeBackend
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError
+from mixtura.base.scatter import Scatter
 from mixtura.data.problem import Problem
+from mixtura.distribution.covariance import MANY_COLUMNS, Covariance, Dense, Diagonal, Spherical
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.noise import Noise
 from mixtura.em import convergence_rate, squarem
 from mixtura.em.loop import (
     PLAIN_BEFORE_EXTRAPOLATION,
@@ -29,11 +33,8 @@ from mixtura.em.loop import (
 from mixtura.em.stopping import ROUNDING, StoppingRule
 from mixtura.families import FAMILIES, axes, shapes
 from mixtura.kernels import native
-from mixtura.model.covariance import MANY_COLUMNS, Covariance, Dense, Diagonal, Spherical
 from mixtura.model.fit_result import FitResult
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
-from mixtura.model.noise import Noise
+from mixtura.model.moments import Moments
 from mixtura.model.observation import Observation, check_tails
 from mixtura.model.priors import Prior
 from mixtura.model.protocols import Block, Family

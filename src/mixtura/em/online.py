@@ -22,10 +22,10 @@ from math import exp, expm1, log
 
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.noise import Noise
 from mixtura.model.fixed import Fixed
-from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
-from mixtura.model.noise import Noise
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.tails import TailRule

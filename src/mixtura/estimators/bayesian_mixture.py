@@ -21,6 +21,8 @@ from mixtura.base.choices import (
 from mixtura.base.underflow import ignore_underflow
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import log_density
 from mixtura.em.em import Callback
 from mixtura.estimators.fitted import values_by_block
 from mixtura.estimators.gaussian_mixture import GaussianMixture, InitCallable
@@ -31,7 +33,6 @@ from mixtura.inputs.parameters import check_count, seed_of
 from mixtura.inputs.rows import rows_of
 from mixtura.inputs.variational import given_priors_of, public_covariance_prior
 from mixtura.model.fit_result import FitResult
-from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.protocols import Block
 from mixtura.model.soundness import EMPTY_BELOW
 from mixtura.model.variational import Variational
@@ -75,7 +76,7 @@ def _no_partial_fit(_: object) -> NoReturn:
 
 
 def _log_density(log_joint: Array, *_: object) -> Array:
-    """See :func:`mixtura.model.mixture.log_density`."""
+    """See :func:`mixtura.distribution.mixture.log_density`."""
     return log_density(log_joint)
 
 

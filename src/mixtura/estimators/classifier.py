@@ -13,13 +13,14 @@ from sklearn.utils.validation import check_is_fitted
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.choices import BackendName, CovarianceType
 from mixtura.base.underflow import ignore_underflow
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import log_density, posterior
 from mixtura.estimators.fitted import values_by_block
 from mixtura.families import FAMILIES, family_named
 from mixtura.inputs.classes import class_priors, classes_of
 from mixtura.inputs.constraints import constraints_of
 from mixtura.inputs.parameters import check_count, check_size
 from mixtura.inputs.rows import dataset_of, read_data
-from mixtura.model.mixture import Mixture, log_density, posterior
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Block, Family
 from mixtura.model.selection import Selection

@@ -13,27 +13,28 @@ from sklearn.utils.validation import check_is_fitted
 from mixtura.backends import backend_named
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.choices import BackendName, CovarianceType
+from mixtura.base.scatter import Scatter
 from mixtura.base.underflow import ignore_underflow
 from mixtura.data.incomplete import imputed
 from mixtura.data.problem import n_free_parameters
-from mixtura.estimators.memberships import MembershipTransformer
-from mixtura.families import family_named
-from mixtura.inputs.fixed_parameters import fixed_parameters_of
-from mixtura.inputs.parameters import seed_of
-from mixtura.inputs.rows import checked_weights, dataset_for, observation_of, rows_of
-from mixtura.model.columns import checked_names
-from mixtura.model.criteria import aic, bic, icl
-from mixtura.model.drawing import sample_of
-from mixtura.model.fit_result import Evaluation, FitResult
-from mixtura.model.mixture import Mixture, labels_of, log_density, posterior
-from mixtura.model.moments import Scatter
-from mixtura.model.parametrisation import (
+from mixtura.distribution.columns import checked_names
+from mixtura.distribution.drawing import sample_of
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import labels_of, log_density, posterior
+from mixtura.distribution.parametrisation import (
     public_covariances,
     public_precisions,
     public_whitener,
     stored_covariances,
     stored_whitener,
 )
+from mixtura.estimators.memberships import MembershipTransformer
+from mixtura.families import family_named
+from mixtura.inputs.fixed_parameters import fixed_parameters_of
+from mixtura.inputs.parameters import seed_of
+from mixtura.inputs.rows import checked_weights, dataset_for, observation_of, rows_of
+from mixtura.model.criteria import aic, bic, icl
+from mixtura.model.fit_result import Evaluation, FitResult
 from mixtura.model.protocols import Block
 from mixtura.sources import ArraySource
 

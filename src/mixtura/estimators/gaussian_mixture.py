@@ -28,6 +28,13 @@ from mixtura.data.dataset import Dataset
 from mixtura.data.incomplete import unseen_columns
 from mixtura.data.noise_box import NoiseVolume
 from mixtura.data.problem import Problem
+from mixtura.distribution.given_parameters import check_matrices, check_means, check_weights
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import labels_of
+from mixtura.distribution.parametrisation import (
+    public_shape,
+    stored_precisions,
+)
 from mixtura.em.certification import certified
 from mixtura.em.em import Callback, Start
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
@@ -60,13 +67,7 @@ from mixtura.inputs.row_knowledge import known_classes
 from mixtura.inputs.rows import checked_weights, read_data
 from mixtura.inputs.starts import initialiser_of, noise_start
 from mixtura.model.fit_result import FitResult, Iteration
-from mixtura.model.given_parameters import check_matrices, check_means, check_weights
 from mixtura.model.matching import match
-from mixtura.model.mixture import Mixture, labels_of
-from mixtura.model.parametrisation import (
-    public_shape,
-    stored_precisions,
-)
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Family
 from mixtura.model.soundness import Finding

@@ -15,10 +15,10 @@ from sklearn.utils import estimator_html_repr
 from mixtura.base.markup import Markup, joined, tag
 from mixtura.base.numbering import capitalised, component_name, number_of
 from mixtura.base.palette import PALETTE
+from mixtura.distribution.mixture import Mixture
 from mixtura.families import FAMILIES
 from mixtura.model.criteria import bic
 from mixtura.model.fit_result import FitResult
-from mixtura.model.mixture import Mixture
 from mixtura.model.selection import Selection
 from mixtura.model.soundness import Averaged
 

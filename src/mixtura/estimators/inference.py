@@ -7,6 +7,7 @@ from typing import Any
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura.base.underflow import ignore_underflow
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.certification import certify
 from mixtura.estimators.fitted import FittedMixture
 from mixtura.families import family_named
@@ -17,7 +18,6 @@ from mixtura.inputs.constraints import constraints_of, problem_of
 from mixtura.inputs.parameters import check_count, seed_of
 from mixtura.inputs.rows import dataset_for, rows_of
 from mixtura.model.certificate import Certificate
-from mixtura.model.mixture import Mixture
 
 
 class MixtureInference(FittedMixture):

@@ -23,12 +23,13 @@ from safetensors.numpy import load, save
 
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.errors import ModelFileError
+from mixtura.distribution.covariance import Covariance, Dense, Diagonal, Spherical
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import labels_of
+from mixtura.distribution.noise import Noise
 from mixtura.exports.described import DescribedMixture
 from mixtura.inputs.writing import replacing
-from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
 from mixtura.model.criteria import CRITERIA
-from mixtura.model.mixture import Mixture, labels_of
-from mixtura.model.noise import Noise
 from mixtura.model.selection import Candidate
 
 FORMAT = "mixtura-model"

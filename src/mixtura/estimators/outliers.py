@@ -14,13 +14,14 @@ from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.choices import BackendName, CovarianceType
 from mixtura.base.postponed import warn_again, with_warnings
 from mixtura.base.underflow import ignore_underflow
+from mixtura.distribution.density_tail import RowTails
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import labels_of, log_density, posterior
 from mixtura.estimators.fitted import values_by_block
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.inputs.parameters import check_count, is_bool
 from mixtura.inputs.rows import checked_weights, rows_of
-from mixtura.model.density_tail import RowTails
-from mixtura.model.mixture import Mixture, labels_of, log_density, posterior
 from mixtura.model.outliers import (
     USUAL_RATE,
     Threshold,

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura.base.choices import CovarianceType, DegreesOfFreedom
+from mixtura.distribution.mixture import Mixture
 from mixtura.estimators.bayesian_mixture import BayesianGaussianMixture
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.model_file import COUNT, UNNAMED, class_names, load_model, save_model
@@ -17,7 +18,6 @@ from mixtura.estimators.regressor import MixtureRegressor
 from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.estimators.student_t_mixture import StudentTMixture
 from mixtura.families import family_named
-from mixtura.model.mixture import Mixture
 
 _ESTIMATED = "degrees_of_freedom"
 """Key of the metadata: how the degrees of freedom were estimated, or null for given ones."""

@@ -14,6 +14,9 @@ from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.choices import CovarianceType
 from mixtura.base.random_states import generator_of
 from mixtura.base.underflow import ignore_underflow
+from mixtura.distribution.columns import column_numbers, other_columns
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.univariate import checked_levels
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.inputs.parameters import check_count
@@ -25,8 +28,6 @@ from mixtura.inputs.targets import (
     refuse_without_values,
     targets_of,
 )
-from mixtura.model.columns import column_numbers, other_columns
-from mixtura.model.mixture import Mixture
 from mixtura.model.regression import (
     Regression,
     Summary,
@@ -35,7 +36,6 @@ from mixtura.model.regression import (
     means_of,
     quantiles_at,
 )
-from mixtura.model.univariate import checked_levels
 
 USUAL_KS = range(1, 11)
 USUAL_FAMILIES: tuple[CovarianceType, ...] = ("EEE", "VVV")

@@ -13,13 +13,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixtura.base.arrays import Labels, Rows
 from mixtura.base.underflow import ignore_underflow
+from mixtura.distribution.mixture import Mixture
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.html import ResultHtmlMixin, selection_html
 from mixtura.estimators.memberships import MembershipTransformer
 from mixtura.estimators.student_t_mixture import StudentTMixture
 from mixtura.inputs.parameters import check_count
 from mixtura.inputs.rows import dataset_for, read_data
-from mixtura.model.mixture import Mixture
 from mixtura.model.selection import Selection
 from mixtura.selection.bootstrap import TOP_FAMILIES, TOP_KS, USUAL_RESAMPLES, ChoiceUncertainty
 from mixtura.selection.select import OnCandidate

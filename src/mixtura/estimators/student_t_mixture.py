@@ -19,11 +19,12 @@ from mixtura.base.choices import (
 from mixtura.base.family_names import family_letters
 from mixtura.base.underflow import ignore_underflow
 from mixtura.data.noise_box import NoiseVolume
+from mixtura.distribution.given_parameters import check_weights, given_degrees
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import posterior
 from mixtura.em.em import Callback
 from mixtura.estimators.gaussian_mixture import GaussianMixture, InitCallable
 from mixtura.inputs.degrees_of_freedom import tail_rule_of
-from mixtura.model.given_parameters import check_weights, given_degrees
-from mixtura.model.mixture import Mixture, posterior
 from mixtura.model.observation import pulls_of
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Block

@@ -10,13 +10,13 @@ import numpy as np
 
 from mixtura.base.arrays import Array
 from mixtura.base.numbering import column_name, row_numbers
+from mixtura.distribution.mixture import Mixture
 from mixtura.estimators.model_file import save_model
 from mixtura.explorer.runs import RecordedRun
 from mixtura.explorer.table import OpenedTable
 from mixtura.inputs.reading import reading_code
 from mixtura.inputs.writing import write_rows
 from mixtura.model.criteria import aic, bic
-from mixtura.model.mixture import Mixture
 
 
 def memberships_csv(table: OpenedTable, mixture: Mixture, threshold: float) -> bytes:

@@ -11,10 +11,10 @@ from time import perf_counter
 from typing import TypeVar
 
 from mixtura.compare.comparison import Comparison, compare
+from mixtura.distribution.mixture import Mixture
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.explorer.table import OpenedTable
 from mixtura.model.fit_result import FitResult, Iteration
-from mixtura.model.mixture import Mixture
 
 MOST_ITERATIONS = 300
 """Iterations of EM that are recorded; the page says where EM had not converged by then."""

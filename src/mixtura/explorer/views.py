@@ -10,13 +10,14 @@ import numpy as np
 from mixtura.base.numbering import cluster_name, component_name
 from mixtura.base.rounding import rounded_like
 from mixtura.compare.comparison import Comparison
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import labels_of
 from mixtura.explorer.runs import MOST_ITERATIONS, STARTS, RecordedRun
 from mixtura.explorer.table import OpenedTable
 from mixtura.families import FAMILIES
 from mixtura.model.criteria import aic, bic
 from mixtura.model.explanation import membership_reasons, membership_text, memberships_of
 from mixtura.model.fit_result import StopReason
-from mixtura.model.mixture import Mixture, labels_of
 from mixtura.model.relabelling import relabelled
 from mixtura.plots import LEVELS, canvas
 from mixtura.plots.curves import curve_grid

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-from mixtura.model.mixture import Mixture
+from mixtura.distribution.mixture import Mixture
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,15 +13,15 @@ from importlib.resources import files
 from typing import Any
 
 from mixtura.base.arrays import Array
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Covariance, Dense, Diagonal, Spherical
+from mixtura.distribution.given_parameters import is_positive_definite
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.noise import Noise
+from mixtura.distribution.parametrisation import stored_covariances
 from mixtura.exports.described import DescribedMixture, created_by
 from mixtura.exports.documents import Document, Source, document_of, is_number, shown
 from mixtura.families import FAMILIES
-from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
-from mixtura.model.given_parameters import is_positive_definite
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Scatter
-from mixtura.model.noise import Noise
-from mixtura.model.parametrisation import stored_covariances
 
 FORMAT, VERSION = "mixtura-mixture", 1
 

@@ -30,15 +30,15 @@ import numpy as np
 
 from mixtura.base.arrays import Array, symmetric
 from mixtura.base.errors import DataWarning, ModelFileError
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Covariance
+from mixtura.distribution.given_parameters import is_positive_definite
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.noise import Noise
+from mixtura.distribution.parametrisation import stored_covariances
 from mixtura.exports.described import DescribedMixture
 from mixtura.exports.documents import Document, Source, document_of, is_number, shown
 from mixtura.families import FAMILIES, family_named
-from mixtura.model.covariance import Covariance
-from mixtura.model.given_parameters import is_positive_definite
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Scatter
-from mixtura.model.noise import Noise
-from mixtura.model.parametrisation import stored_covariances
 
 ONE_COMPONENT = {"X": "EII", "XII": "EII", "XXI": "EEI", "XXX": "EEE"}
 """mclust's letters of a single component."""

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from mixtura.base.arrays import Array
 from mixtura.base.errors import MissingExtraError
+from mixtura.distribution.covariance import Dense, Diagonal
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import NOISE_LABEL
 from mixtura.exports.described import DescribedMixture, created_by
-from mixtura.model.covariance import Dense, Diagonal
-from mixtura.model.mixture import NOISE_LABEL, Mixture
 
 if TYPE_CHECKING:
     from onnx import ModelProto

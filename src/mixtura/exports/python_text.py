@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from mixtura.distribution.covariance import Dense, Diagonal
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import NOISE_LABEL
+from mixtura.distribution.t_density import FARTHEST
 from mixtura.exports.described import DescribedMixture, created_by
-from mixtura.model.covariance import Dense, Diagonal
-from mixtura.model.mixture import NOISE_LABEL, Mixture
-from mixtura.model.tails import FARTHEST
 
 HEAD = '''"""{title}
 

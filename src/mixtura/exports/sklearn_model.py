@@ -8,16 +8,16 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura.base.arrays import Array
-from mixtura.exports.described import DescribedMixture
-from mixtura.families import FAMILIES
-from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
-from mixtura.model.mixture import Mixture
-from mixtura.model.parametrisation import (
+from mixtura.distribution.covariance import Covariance, Dense, Diagonal, Spherical
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.parametrisation import (
     public_covariances,
     public_precisions,
     public_whitener,
     stored_covariances,
 )
+from mixtura.exports.described import DescribedMixture
+from mixtura.families import FAMILIES
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture

@@ -24,9 +24,10 @@ from typing import Literal, TypeAlias, get_args
 
 from mixtura.base.errors import DataWarning
 from mixtura.base.numbering import column_name
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import NOISE_LABEL
 from mixtura.exports.described import DescribedMixture, created_by
-from mixtura.model.covariance import Dense
-from mixtura.model.mixture import NOISE_LABEL, Mixture
 
 Dialect: TypeAlias = Literal["sqlite", "duckdb", "postgresql", "mysql"]
 """The databases on which the text was run; of "mysql", on MariaDB."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Covariance, Diagonal
 from mixtura.families.family import CovarianceFamily
 from mixtura.families.shapes import own_shapes, own_volumes
-from mixtura.model.covariance import Covariance, Diagonal
-from mixtura.model.moments import Scatter
 from mixtura.model.regularisation import SufficientStatistics
 
 

@@ -7,11 +7,11 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from mixtura.base.arrays import Array
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Covariance, Dense, along_axes
 from mixtura.families.axes import TRIED, along, common_axes, disorder, pace
 from mixtura.families.family import CovarianceFamily
 from mixtura.families.shapes import equal, own_shapes, own_volumes, volumes
-from mixtura.model.covariance import Covariance, Dense, along_axes
-from mixtura.model.moments import Scatter
 from mixtura.model.regularisation import SufficientStatistics
 
 

@@ -16,9 +16,10 @@ import numpy as np
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError
 from mixtura.base.family_names import OTHER_NAMES
-from mixtura.model.covariance import Covariance, Dense, Diagonal, along_axes
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Covariance, Dense, Diagonal, along_axes
 from mixtura.model.eigenvalue_ratio import within
-from mixtura.model.moments import Moments, Scatter
+from mixtura.model.moments import Moments
 from mixtura.model.regularisation import Regularisation, SufficientStatistics
 
 ROUNDING = float(np.finfo(np.float64).eps)

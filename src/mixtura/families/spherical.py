@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Covariance, Spherical
 from mixtura.families.family import CovarianceFamily
-from mixtura.model.covariance import Covariance, Spherical
-from mixtura.model.moments import Scatter
 from mixtura.model.regularisation import SufficientStatistics
 
 

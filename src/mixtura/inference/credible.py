@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from mixtura.base.arrays import Array, Rows
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import posterior
 from mixtura.inference.uncertainty import (
     NUMBERS_AT_ONCE,
     Interval,
     MembershipIntervals,
     Parameters,
 )
-from mixtura.model.mixture import Mixture, posterior
 
 
 def quantiles_of_draws(draws: Sequence[Mixture], family: str, level: float) -> Interval:

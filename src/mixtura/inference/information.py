@@ -35,6 +35,8 @@ from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.errors import InferenceError
 from mixtura.base.numbering import component_name
 from mixtura.data.problem import Problem
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import posterior
 from mixtura.em.coordinates import Coordinates, coordinates_around
 from mixtura.inference.information_sums import (
     LARGEST_WHOLE,
@@ -57,7 +59,6 @@ from mixtura.inference.uncertainty import (
     refuse_far,
     refuse_unsound,
 )
-from mixtura.model.mixture import Mixture, posterior
 from mixtura.model.regularisation import Regularisation
 
 LEAST_OBSERVED = 1e-8

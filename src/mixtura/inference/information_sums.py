@@ -12,9 +12,10 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.errors import InferenceError
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import posterior
 from mixtura.em.coordinates import ComponentCoordinates, Coordinates
 from mixtura.inference.uncertainty import NUMBERS_AT_ONCE
-from mixtura.model.mixture import Mixture, posterior
 from mixtura.model.moments import Moments
 from mixtura.model.protocols import Block
 from mixtura.model.regularisation import Regularisation

@@ -16,11 +16,13 @@ from __future__ import annotations
 import numpy as np
 
 from mixtura.base.arrays import Array, Labels
+from mixtura.base.scatter import Scatter
 from mixtura.data.problem import Problem
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import log_density
 from mixtura.em.coordinates import Coordinates
 from mixtura.inference.information_sums import Information, InformationSums, places_of, rows_at_once
-from mixtura.model.mixture import Mixture, log_density
-from mixtura.model.moments import Moments, Scatter
+from mixtura.model.moments import Moments
 
 STEP = 1e-4
 """Step of the differences in coordinates, which are in standard deviations: the error is about the

@@ -8,7 +8,7 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Flags
 from mixtura.data.dataset import Dataset
-from mixtura.model.mixture import Mixture
+from mixtura.distribution.mixture import Mixture
 from mixtura.model.observation import Observation
 from mixtura.model.protocols import Source
 from mixtura.sources import ArraySource, Reweighted

@@ -30,6 +30,9 @@ from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.errors import CollapseError, InferenceError
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import posterior
+from mixtura.distribution.parametrisation import stored_covariances
 from mixtura.em.em import em
 from mixtura.em.stopping import REMAINING, RemainingGain, StoppingRule
 from mixtura.inference.replicates import replicates
@@ -48,8 +51,6 @@ from mixtura.inference.uncertainty import (
 )
 from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.matching import match
-from mixtura.model.mixture import Mixture, posterior
-from mixtura.model.parametrisation import stored_covariances
 from mixtura.model.protocols import Family
 
 REPLICATES = 999

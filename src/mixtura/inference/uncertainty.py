@@ -12,12 +12,13 @@ from scipy.special import expit, logit, ndtri
 from mixtura.base.arrays import Array, Rows
 from mixtura.base.errors import InferenceError
 from mixtura.base.numbering import component_name
+from mixtura.base.scatter import Scatter
 from mixtura.data.problem import Problem
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import posterior
+from mixtura.distribution.parametrisation import public_covariances
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.families import FAMILIES
-from mixtura.model.mixture import Mixture, posterior
-from mixtura.model.moments import Scatter
-from mixtura.model.parametrisation import public_covariances
 
 LARGEST_DISTANCE = 0.5
 """Distance from the maximum of the likelihood, in standard errors, up to which a fit has standard

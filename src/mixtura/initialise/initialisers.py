@@ -24,11 +24,12 @@ from scipy.linalg import eigh
 from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.base.errors import DataError
 from mixtura.base.memory import once_for_each
+from mixtura.base.scatter import Scatter
 from mixtura.data.dataset import Dataset
+from mixtura.distribution.covariance import Spherical
+from mixtura.distribution.mixture import Mixture
 from mixtura.initialise.hierarchy import MOST_MICRO_CLUSTERS, Tree, tree_of
-from mixtura.model.covariance import Spherical
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
+from mixtura.model.moments import Moments
 from mixtura.model.protocols import Block
 
 Space: TypeAlias = Literal["standardised", "whitened"]

@@ -30,8 +30,8 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Flags, Labels
 from mixtura.base.memory import once_for_each
+from mixtura.base.scatter import Scatter
 from mixtura.data.dataset import Dataset
-from mixtura.model.moments import Scatter
 from mixtura.model.priors import Prior, pseudo_rows
 from mixtura.model.protocols import Family
 

@@ -11,13 +11,13 @@ import numpy as np
 from mixtura.data.dataset import Dataset
 from mixtura.data.noise_box import NoiseVolume, noise_box
 from mixtura.data.problem import Problem
+from mixtura.distribution.given_parameters import is_positive_definite, shaped
 from mixtura.initialise.shrinkage import Shrinkage, shrinkage_for
 from mixtura.inputs.degrees_of_freedom import check_degrees, tail_rule_of
 from mixtura.inputs.fixed_parameters import FixedParameters, fixed_parameters_of
 from mixtura.inputs.parameters import check_size, is_bool
 from mixtura.inputs.variational import GivenPriors, given_priors_of
 from mixtura.model.fixed import Fixed
-from mixtura.model.given_parameters import is_positive_definite, shaped
 from mixtura.model.priors import ConjugatePrior, Prior
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation

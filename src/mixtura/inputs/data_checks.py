@@ -9,10 +9,10 @@ import numpy as np
 from mixtura.base.arrays import Array
 from mixtura.base.errors import ILL_DEFINED, DataError
 from mixtura.base.memory import once_for_each
+from mixtura.base.scatter import Scatter
 from mixtura.data.dataset import Dataset
 from mixtura.data.noise_box import noise_box
 from mixtura.inputs.constraints import Constraints, check_prior, shrinkage_of
-from mixtura.model.moments import Scatter
 from mixtura.model.protocols import Family
 
 SINGULAR = 1e-11

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from mixtura.distribution.given_parameters import given_degrees, shaped
 from mixtura.inputs.parameters import is_bool
-from mixtura.model.given_parameters import given_degrees, shaped
 from mixtura.model.tails import TailRule
 
 MOST_DEGREES = 10_000

@@ -11,10 +11,10 @@ from mixtura.base.arrays import Array, Flags
 from mixtura.base.errors import DataError
 from mixtura.base.masked import refuse_masked
 from mixtura.base.numbering import component_name
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.given_parameters import is_positive_definite
+from mixtura.distribution.mixture import Mixture
 from mixtura.model.fixed import FULL_WEIGHT, Fixed
-from mixtura.model.given_parameters import is_positive_definite
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Scatter
 from mixtura.model.protocols import Family
 
 GIVEN_WEIGHT = 1e-6

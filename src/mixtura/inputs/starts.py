@@ -10,6 +10,7 @@ import numpy as np
 from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.base.masked import refuse_masked
 from mixtura.data.dataset import Dataset
+from mixtura.distribution.mixture_density import NOISE_LABEL
 from mixtura.initialise.initialisers import (
     BY_NAME,
     ROWS_OF_A_BLOCK,
@@ -18,7 +19,6 @@ from mixtura.initialise.initialisers import (
     Initialiser,
 )
 from mixtura.initialise.noise_rows import NoiseStart
-from mixtura.model.mixture import NOISE_LABEL
 
 
 def noise_start(estimator: Any, present: Flags | None, n: int) -> NoiseStart:

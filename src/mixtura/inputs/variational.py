@@ -10,10 +10,10 @@ import numpy as np
 
 from mixtura.base.arrays import Array
 from mixtura.base.errors import DataError
+from mixtura.base.scatter import Scatter
 from mixtura.data.dataset import Dataset
+from mixtura.distribution.given_parameters import is_positive_definite, shaped
 from mixtura.inputs.parameters import is_bool
-from mixtura.model.given_parameters import is_positive_definite, shaped
-from mixtura.model.moments import Scatter
 from mixtura.model.precision_laws import CONJUGATE_FAMILIES, LAWS
 from mixtura.model.priors import Prior
 from mixtura.model.protocols import Family

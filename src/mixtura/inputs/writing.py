@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.errors import MissingExtraError
 from mixtura.base.numbering import column_name, row_numbers
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import NOISE_LABEL, labels_of
 from mixtura.inputs.tables import ROWS_OF_TEXT
-from mixtura.model.mixture import NOISE_LABEL, Mixture, labels_of
 
 
 @contextmanager

@@ -20,10 +20,10 @@ from sklearn.cluster import KMeans
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.certainty import SURE
 from mixtura.compare import comparison as comparing
+from mixtura.distribution.mixture import Mixture
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.model.fit_result import FitResult, Iteration
-from mixtura.model.mixture import Mixture
 from mixtura.model.selection import title_of
 from mixtura.search.threads import limited_threads
 from mixtura.selection.merging import MergedMixture

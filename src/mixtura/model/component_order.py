@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixtura.base.arrays import Labels
-from mixtura.model.mixture import Mixture
+from mixtura.distribution.mixture import Mixture
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from mixtura.base.arrays import Labels
-from mixtura.model.mixture import Mixture
+from mixtura.distribution.mixture import Mixture
 
 COPY_DISTANCE = 1e-6
 """Two components are copies where their means, in standard deviations, their covariances, in

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixtura.base.arrays import Array, Labels
-from mixtura.model.mixture import Mixture
+from mixtura.distribution.mixture import Mixture
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def standardised_differences(mixture: Mixture) -> Array:
     Examples
     --------
     >>> import numpy as np
-    >>> from mixtura.model.covariance import Spherical
+    >>> from mixtura.distribution.covariance import Spherical
     >>> means = np.array([[0.0, 1.0], [3.0, 1.0]])
     >>> two = Mixture(np.array([0.5, 0.5]), means, Spherical(np.ones(1), 2, 2))
     >>> standardised_differences(two).tolist()

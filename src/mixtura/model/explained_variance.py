@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from mixtura.base.arrays import Array
+from mixtura.distribution.mixture import Mixture
 from mixtura.model.discriminating_columns import discriminating_columns
-from mixtura.model.mixture import Mixture
 
 DRAWS = 5000
 """Random rows for the outer expectations, of a fixed seed, which makes a share right to about 1 %.

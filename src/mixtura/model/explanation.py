@@ -9,7 +9,7 @@ import numpy as np
 
 from mixtura.base.arrays import Rows
 from mixtura.base.numbering import cluster_name
-from mixtura.model.mixture import Mixture
+from mixtura.distribution.mixture import Mixture
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from enum import Enum
 import numpy as np
 
 from mixtura.base.arrays import Labels
+from mixtura.distribution.mixture import Mixture
 from mixtura.model.certificate import Certificate
-from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
 from mixtura.model.soundness import Finding, Soundness
 from mixtura.model.start_report import RunReport, StartReport

@@ -20,9 +20,16 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import xlogy
 
 from mixtura.base.arrays import Array, Flags, Labels
-from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical, triangular_inverse
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import (
+    Covariance,
+    Dense,
+    Diagonal,
+    Spherical,
+    triangular_inverse,
+)
+from mixtura.distribution.mixture import Mixture
+from mixtura.model.moments import Moments
 
 FULL_WEIGHT = 1e-9
 """Rounding of a sum of weights that is one."""

@@ -10,8 +10,8 @@ from scipy.optimize import linear_sum_assignment
 
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.underflow import ignore_underflow
-from mixtura.model.covariance import Covariance
-from mixtura.model.mixture import Mixture
+from mixtura.distribution.covariance import Covariance
+from mixtura.distribution.mixture import Mixture
 
 TIE_BREAK = 1e-9
 """Weight of a difference in mixing proportions beside a Bhattacharyya distance.
@@ -110,7 +110,7 @@ def match(
     Examples
     --------
     >>> import numpy as np
-    >>> from mixtura.model.covariance import Spherical
+    >>> from mixtura.distribution.covariance import Spherical
     >>> a = Mixture(np.array([0.3, 0.7]), np.array([[0.0], [9.0]]), Spherical(np.ones(2), 2, 1))
     >>> match(a, a.select(np.array([1, 0]))).permutation.tolist()
     [1, 0]

@@ -32,11 +32,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mixtura.base.arrays import Array, Flags, Labels, Rows
-from mixtura.model.covariance import Dense
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
-from mixtura.model.noise import Noise
-from mixtura.model.tails import information, pulls, score_constant, with_tail_sums
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.noise import Noise
+from mixtura.distribution.t_density import pulls
+from mixtura.model.moments import Moments
+from mixtura.model.tails import information, score_constant, with_tail_sums
 
 
 @dataclass(frozen=True, eq=False)

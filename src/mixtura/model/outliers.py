@@ -8,8 +8,9 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.base.underflow import ignore_underflow
-from mixtura.model.density_tail import RowTails
-from mixtura.model.mixture import Mixture, log_density, posterior
+from mixtura.distribution.density_tail import RowTails
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import log_density, posterior
 from mixtura.model.selection import Candidate
 
 USUAL_RATE = 0.01

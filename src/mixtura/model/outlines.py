@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import chi2, f
 
 from mixtura.base.arrays import Array
-from mixtura.model.mixture import Mixture
+from mixtura.distribution.mixture import Mixture
 
 CORNERS = 64
 """Points of an outline, enough for a smooth curve on a screen."""

@@ -17,8 +17,8 @@ import numpy as np
 from scipy.special import digamma, gammaln
 
 from mixtura.base.arrays import Array
-from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
-from mixtura.model.moments import Scatter
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Covariance, Dense, Diagonal, Spherical
 
 LOG_2, LOG_PI = float(np.log(2.0)), float(np.log(np.pi))
 

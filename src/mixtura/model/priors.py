@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from mixtura.base.arrays import Array
-from mixtura.model.covariance import Covariance, Dense
+from mixtura.distribution.covariance import Covariance, Dense
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,9 +16,10 @@ from typing import Protocol
 import numpy as np
 
 from mixtura.base.arrays import Array, Labels, Rows
-from mixtura.model.covariance import Covariance
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Covariance
+from mixtura.distribution.mixture import Mixture
+from mixtura.model.moments import Moments
 from mixtura.model.observation import Observation
 from mixtura.model.regularisation import Regularisation
 

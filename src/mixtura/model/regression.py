@@ -14,10 +14,10 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.underflow import ignore_underflow
-from mixtura.model.columns import other_columns
-from mixtura.model.conditional import ConditionalMixture, Conditioning
-from mixtura.model.conditional_groups import ConditionalGroups, rows_of
-from mixtura.model.mixture import Mixture
+from mixtura.distribution.columns import other_columns
+from mixtura.distribution.conditional import ConditionalMixture, Conditioning
+from mixtura.distribution.conditional_groups import ConditionalGroups, rows_of
+from mixtura.distribution.mixture import Mixture
 from mixtura.model.observation import Observation
 
 NUMBERS_AT_ONCE = 2**16

@@ -30,11 +30,12 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Flags
 from mixtura.base.errors import CollapseError
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import MANY_COLUMNS, Covariance, Dense, along_axes
+from mixtura.distribution.mixture import Mixture
 from mixtura.kernels import either, native
-from mixtura.model.covariance import MANY_COLUMNS, Covariance, Dense, along_axes
 from mixtura.model.eigenvalue_ratio import truncated
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
+from mixtura.model.moments import Moments
 from mixtura.model.priors import Prior
 
 RATIO_ROUNDING, FLOOR_ROUNDING = 1e-9, 1e-9

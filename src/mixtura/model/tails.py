@@ -1,16 +1,7 @@
 """t components: the degrees of freedom of each component, in the E-step and in the M-step.
 
-With the squared distance ``D = (x - mu)' Sigma^-1 (x - mu)`` of d observed columns, a t component
-with ``nu`` degrees of freedom has the log density
-
-    peak(nu, d) - log det Sigma / 2 - (nu + d) / 2  log(1 + D / nu),
-
-    peak(nu, d) = log Gamma((nu + d) / 2) - log Gamma(nu / 2) - d / 2  log(pi nu).
-
-It is a Gaussian ``N(mu, Sigma / U)`` whose U has a Gamma distribution with mean 1. Given the row,
-the mean of U is the pull ``u = (nu + d) / (nu + D)`` of the row on the component's mean and scale
-matrix (Peel & McLachlan 2000, Statistics and Computing 10:339-348): near rows pull with up to
-``1 + d / nu``, distant ones with nearly 0.
+The density of a component, with its squared distance D and pull u, is that of
+:mod:`mixtura.distribution.t_density`.
 
 The degrees of freedom are estimated as ``e = 1 / nu``, which is 0 for a Gaussian. EM with U as
 missing data is slow in them: it loses all but about ``e^2`` of their information, so that thousands
@@ -36,7 +27,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import betaln, digamma, gammaln, zeta
+from scipy.special import digamma, zeta
 
 from mixtura.base.arrays import Array, Labels
 from mixtura.model.moments import Moments
@@ -53,33 +44,11 @@ deviations of the mean is within 0.1 of the Gaussian one.
 FIRST_DEGREES = 30.0
 """Degrees of freedom before the first E-step: lighter tails or heavier ones are both near."""
 
-FARTHEST = 1e290
-"""Squared distances are at most this: the density of a distant row keeps its logarithm."""
-
 LAST_RESOLVED = 1e3
 """The information by e hardly changes above these degrees of freedom, where its digits cancel."""
 
 
 # ---- one component -------------------------------------------------------------------------------
-
-
-def log_peak(tails: Array, d: int) -> Array:
-    """Log density (K,) at the mean for ``Sigma = I``."""
-    if d == 0:
-        return np.zeros_like(tails)
-    half = 0.5 * d
-    ratio = gammaln(half) - betaln(0.5 * tails, half)  # log Gamma((nu + d)/2) - log Gamma(nu/2)
-    return np.asarray(ratio - half * np.log(np.pi * tails))
-
-
-def log_fall(squared: Array, tails: Array | float, d: int | Labels) -> Array:
-    """Log density minus that at the mean (m,K), at squared distances (m,K)."""
-    return np.asarray(-0.5 * (tails + d) * np.log1p(np.minimum(squared, FARTHEST) / tails))
-
-
-def pulls(squared: Array, tails: Array | float, d: int | Labels) -> Array:
-    """Expected weights u of rows in each component (m,K), at squared distances (m,K)."""
-    return np.asarray((tails + d) / (tails + np.minimum(squared, FARTHEST)))
 
 
 def score_constant(tails: Array, d: int) -> Array:

@@ -33,14 +33,15 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Rows
 from mixtura.base.errors import CollapseError
-from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
-from mixtura.model.mixture import Mixture, log_density
+from mixtura.distribution.covariance import Covariance, Dense, Diagonal, Spherical
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import log_density
+from mixtura.distribution.t_density import log_fall, log_peak
 from mixtura.model.moments import Moments
 from mixtura.model.precision_laws import ColumnGammas, PrecisionLaw
 from mixtura.model.priors import Prior
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.soundness import EMPTY_BELOW
-from mixtura.model.tails import log_fall, log_peak
 from mixtura.model.weight_priors import WeightPrior
 
 

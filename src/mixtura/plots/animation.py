@@ -17,17 +17,17 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from mixtura.base.arrays import Array, Labels
+from mixtura.base.scatter import Scatter
 from mixtura.base.underflow import ignore_underflow
 from mixtura.data.dataset import Dataset
+from mixtura.distribution.covariance import Covariance, Dense, Diagonal, Spherical
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.em import em
 from mixtura.families import family_named
 from mixtura.inputs.constraints import Constraints, problem_of
 from mixtura.inputs.rows import dataset_of, with_nan
-from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
 from mixtura.model.discriminating_columns import discriminating_columns
 from mixtura.model.fit_result import Iteration, StopReason
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Scatter
 from mixtura.model.protocols import Family
 from mixtura.plots.colours import PALETTE, component_colours, to_light
 from mixtura.plots.curves import draw_curves

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mixtura.base.arrays import Array
-from mixtura.model.mixture import Mixture
+from mixtura.distribution.mixture import Mixture
 from mixtura.model.outlines import intervals, outlines
 from mixtura.plots import LEVELS, component_colours
 from mixtura.plots.region_lines import region_boxes, region_lines

@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from mixtura.base.arrays import Array
 from mixtura.base.palette import NOISE as NOISE
 from mixtura.base.palette import PALETTE as PALETTE
-from mixtura.model.mixture import Mixture
+from mixtura.distribution.mixture import Mixture
 
 SHADES = (1.0, 0.35, 1.9, 0.6, 1.5)
 """Beyond ten components the palette repeats, with its light multiplied by these factors."""

@@ -12,8 +12,8 @@ from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
 from mixtura.base.arrays import Array
+from mixtura.distribution.mixture import Mixture
 from mixtura.model.explained_variance import most_explained
-from mixtura.model.mixture import Mixture
 from mixtura.plots.curves import curve_grid
 from mixtura.plots.scatter import draw_points, name_axes
 from mixtura.plots.style import GREY, HALO, INK, axis_name, headline, legend_beside, share_name

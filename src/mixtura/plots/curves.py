@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
 from mixtura.base.arrays import Array
-from mixtura.model.mixture import Mixture
+from mixtura.distribution.mixture import Mixture
 from mixtura.plots.colours import to_screen
 from mixtura.plots.raster import opacity, pixel_means
 from mixtura.plots.style import DASHES, GREY, INK, PALE, axis_name, headline, legend_beside, tidy
@@ -59,7 +59,7 @@ def plot_curves(
     Examples
     --------
     >>> import numpy as np
-    >>> from mixtura.model.covariance import Spherical
+    >>> from mixtura.distribution.covariance import Spherical
     >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0], [2.0]]), Spherical(np.ones(1), 2, 1))
     >>> ax = plot_curves(two, two.sample(100, np.random.default_rng(0))[0], columns=["height"])
     >>> ax.get_legend().get_texts()[-1].get_text()

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from mixtura.base.arrays import Array
-from mixtura.model.regions import HighestDensityRegions
+from mixtura.distribution.regions import HighestDensityRegions
 from mixtura.plots.curves import curve_grid
 from mixtura.plots.raster import draw_colours, limits_of
 from mixtura.plots.scatter import draw_means, name_axes

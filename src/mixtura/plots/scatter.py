@@ -54,8 +54,8 @@ def plot_scatter(
     Examples
     --------
     >>> import numpy as np
-    >>> from mixtura.model.covariance import Spherical
-    >>> from mixtura.model.mixture import Mixture
+    >>> from mixtura.distribution.covariance import Spherical
+    >>> from mixtura.distribution.mixture import Mixture
     >>> means = np.array([[0.0, 0.0], [4.0, 0.0]])
     >>> two = Mixture(np.array([0.5, 0.5]), means, Spherical(np.ones(1), 2, 2))
     >>> rows, _ = two.sample(100, np.random.default_rng(0))

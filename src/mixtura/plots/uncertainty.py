@@ -58,8 +58,8 @@ def plot_uncertainty(
     Examples
     --------
     >>> import numpy as np
-    >>> from mixtura.model.covariance import Spherical
-    >>> from mixtura.model.mixture import Mixture
+    >>> from mixtura.distribution.covariance import Spherical
+    >>> from mixtura.distribution.mixture import Mixture
     >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0], [2.0]]), Spherical(np.ones(1), 2, 1))
     >>> plot_uncertainty(two, np.array([[1.0], [9.0]])).texts[0].get_text()
     '1 of 2 rows unsure: uncertainty above 0.1'

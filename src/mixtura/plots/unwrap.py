@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from numpy.typing import ArrayLike
 
+from mixtura.distribution.mixture import Mixture
 from mixtura.model.fit_result import FitResult, SearchResult
-from mixtura.model.mixture import Mixture
 from mixtura.model.selection import Candidate, Selection
 from mixtura.selection.merging import MergeTree
 

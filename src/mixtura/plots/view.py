@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike
 
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.numbering import number_of
+from mixtura.distribution.mixture import Mixture
 from mixtura.inputs.rows import with_nan
 from mixtura.model.discriminating_columns import discriminating_columns
-from mixtura.model.mixture import Mixture
 from mixtura.plots.colours import NOISE, component_colours, to_light, to_screen, with_noise
 from mixtura.plots.style import DASHES, INK, new_axes, percent
 from mixtura.plots.unwrap import mixture_of, names_of

@@ -10,9 +10,9 @@ from mixtura import plots
 from mixtura.base.arrays import Array
 from mixtura.base.markup import Markup, joined, table, tag
 from mixtura.base.rounding import rounded_like
+from mixtura.distribution.mixture import Mixture
 from mixtura.model.discriminating_columns import discriminating_columns
 from mixtura.model.explained_variance import MOST_COLUMNS, explained_by_one, explained_by_others
-from mixtura.model.mixture import Mixture
 from mixtura.report.layout import VALUES_SHOWN, section
 from mixtura.report.pictures import picture
 from mixtura.report.study import Study

@@ -13,9 +13,9 @@ from mixtura import plots
 from mixtura.base.certainty import SURE
 from mixtura.base.markup import Markup, joined, paragraphs, table, tag
 from mixtura.base.numbering import capitalised, component_name, number_of, row_number
+from mixtura.distribution.mixture_density import NOISE_LABEL
 from mixtura.families import FAMILIES
 from mixtura.model.discriminating_columns import discriminating_columns
-from mixtura.model.mixture import NOISE_LABEL
 from mixtura.model.selection import title_of
 from mixtura.plots.colours import with_noise
 from mixtura.report import live, reproduce

@@ -9,8 +9,8 @@ import numpy as np
 from mixtura.base.arrays import Array
 from mixtura.base.certainty import SURE
 from mixtura.base.numbering import component_name
+from mixtura.distribution.mixture import Mixture
 from mixtura.model.discriminating_columns import deviation_ratios, ranked_columns
-from mixtura.model.mixture import Mixture
 from mixtura.report.study import Study
 
 CLEAR_DIFFERENCE = 0.5
@@ -29,7 +29,7 @@ def component_sentence(mixture: Mixture, k: int, names: Sequence[str]) -> str:
     Examples
     --------
     >>> import numpy as np
-    >>> from mixtura.model.covariance import Spherical
+    >>> from mixtura.distribution.covariance import Spherical
     >>> means = np.array([[0.0, 1.0], [3.0, 1.0]])
     >>> two = Mixture(np.array([0.5, 0.5]), means, Spherical(np.ones(1), 2, 2))
     >>> component_sentence(two, 1, ["height", "weight"])

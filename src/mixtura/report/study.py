@@ -13,10 +13,11 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.certainty import SURE
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import labels_of
 from mixtura.inputs.reading import USUAL, Reading
 from mixtura.model.criteria import CRITERIA
 from mixtura.model.fit_result import FitResult
-from mixtura.model.mixture import Mixture, labels_of
 from mixtura.model.selection import Candidate, Selection
 from mixtura.plots.view import ROWS_AT_ONCE
 from mixtura.selection.merging import MergeTree, merge_tree

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from mixtura.base.arrays import Array, symmetric
+from mixtura.base.scatter import Scatter
 from mixtura.data.dataset import Dataset
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
+from mixtura.distribution.mixture import Mixture
+from mixtura.model.moments import Moments
 from mixtura.model.protocols import Block
 
 ROWS_OF_A_BLOCK = 16384

@@ -7,10 +7,11 @@ from math import sqrt
 import numpy as np
 
 from mixtura.base.arrays import Array
+from mixtura.base.scatter import Scatter
 from mixtura.data.dataset import Dataset
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import log_density
 from mixtura.model.fit_result import FitResult, SearchResult
-from mixtura.model.mixture import Mixture, log_density
-from mixtura.model.moments import Scatter
 from mixtura.search.components import blocks_of
 
 SAME_END = 10.0

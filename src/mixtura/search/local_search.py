@@ -16,9 +16,9 @@ import numpy as np
 
 from mixtura.backends import ROWS_WORTH_A_THREAD
 from mixtura.data.problem import Problem
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.em import Start
 from mixtura.model.fit_result import FitResult
-from mixtura.model.mixture import Mixture
 from mixtura.model.start_report import RunReport
 from mixtura.search.budget import Budget, Plan
 from mixtura.search.responsibilities import Responsibilities

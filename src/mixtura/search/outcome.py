@@ -9,8 +9,8 @@ import numpy as np
 from mixtura.base.arrays import Labels
 from mixtura.base.errors import CollapseError
 from mixtura.data.dataset import Dataset
+from mixtura.distribution.mixture_density import labels_of
 from mixtura.model.fit_result import FailedStart, FitResult, SearchResult, StopReason
-from mixtura.model.mixture import labels_of
 from mixtura.model.start_report import StartReport
 from mixtura.search.runs import SAME_OPTIMUM
 

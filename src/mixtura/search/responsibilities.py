@@ -16,7 +16,8 @@ import numpy as np
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.parallel import in_parallel
 from mixtura.data.dataset import Dataset
-from mixtura.model.mixture import Mixture, log_density
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import log_density
 from mixtura.model.protocols import Block
 from mixtura.search.components import Component, blocks_of, components_of, mean_covariance
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 from mixtura.base.errors import CollapseError
 from mixtura.base.parallel import in_parallel
+from mixtura.base.scatter import Scatter
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.em.em import Callback, Start, em
 from mixtura.em.stopping import RemainingGain, SmallGain, StoppingRule, predicted_gain
 from mixtura.model.fit_result import FailedStart, FitResult, Iteration, StopReason
-from mixtura.model.moments import Scatter
 from mixtura.model.start_report import RunEnd
 from mixtura.search.budget import Plan
 

@@ -33,7 +33,7 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Flags, Labels
 from mixtura.data.problem import Problem
-from mixtura.model.mixture import Mixture
+from mixtura.distribution.mixture import Mixture
 from mixtura.model.moments import Moments
 from mixtura.search.components import Component, component_of, moments_of_components
 from mixtura.search.responsibilities import Responsibilities

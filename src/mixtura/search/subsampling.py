@@ -19,10 +19,10 @@ from mixtura.base.errors import CollapseError
 from mixtura.base.interrupts import stop_on_signal
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.em import Callback, em
 from mixtura.em.stopping import RemainingGain, StoppingRule
 from mixtura.model.fit_result import Iteration, SearchResult, StopReason
-from mixtura.model.mixture import Mixture
 from mixtura.model.start_report import StartReport
 from mixtura.search.budget import Plan
 from mixtura.search.finalists import finalists

@@ -27,14 +27,15 @@ import numpy as np
 from mixtura.base.arrays import Array, Flags
 from mixtura.base.errors import CollapseError
 from mixtura.base.parallel import in_parallel
+from mixtura.base.scatter import Scatter
 from mixtura.data.problem import Problem
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.em import Start, em
 from mixtura.em.stopping import SmallGain, predicted_gain
 from mixtura.families import FAMILIES
-from mixtura.model.covariance import Dense
 from mixtura.model.fit_result import FitResult, StopReason
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
+from mixtura.model.moments import Moments
 from mixtura.search.components import (
     Component,
     component_of,

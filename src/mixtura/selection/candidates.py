@@ -15,6 +15,7 @@ from mixtura.base.numbering import component_name
 from mixtura.base.parallel import in_parallel
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
+from mixtura.distribution.mixture import Mixture
 from mixtura.initialise.initialisers import Initialiser
 from mixtura.initialise.noise_rows import NoiseStart
 from mixtura.inputs.constraints import Constraints, problem_of
@@ -22,7 +23,6 @@ from mixtura.inputs.data_checks import check_data
 from mixtura.model.component_order import ComponentSort
 from mixtura.model.criteria import CRITERIA, CV, NEC, at_size, nec, why_undefined
 from mixtura.model.fit_result import FitResult, SearchResult, StopReason
-from mixtura.model.mixture import Mixture
 from mixtura.model.protocols import Family
 from mixtura.model.selection import Candidate, Stage
 from mixtura.search.budget import Plan

@@ -25,8 +25,12 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Flags, Labels
 from mixtura.base.errors import CollapseError, DataError
+from mixtura.base.scatter import Scatter
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import log_density
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.em.em import em
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, remaining_gain
@@ -37,11 +41,9 @@ from mixtura.inputs.constraints import Constraints, constraints_of, problem_of
 from mixtura.inputs.data_checks import check_data
 from mixtura.inputs.rows import observation_of
 from mixtura.model.certificate import SAFETY
-from mixtura.model.covariance import Dense
 from mixtura.model.criteria import CRITERIA
 from mixtura.model.fit_result import FitResult, StopReason
-from mixtura.model.mixture import Mixture, log_density
-from mixtura.model.moments import Moments, Scatter
+from mixtura.model.moments import Moments
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import below
 from mixtura.model.selection import Candidate, Selection

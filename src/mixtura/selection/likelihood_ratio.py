@@ -31,8 +31,10 @@ from sklearn.base import BaseEstimator
 
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError, DataError, DataWarning
+from mixtura.base.scatter import Scatter
 from mixtura.base.underflow import ignore_underflow
 from mixtura.data.dataset import Dataset
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.em import Start
 from mixtura.em.stopping import REMAINING, RemainingGain
 from mixtura.families import family_named
@@ -44,8 +46,7 @@ from mixtura.inputs.data_checks import check_data
 from mixtura.inputs.parameters import check_count, check_size, seed_of
 from mixtura.inputs.rows import checked_weights, dataset_of, rows_of
 from mixtura.model.fit_result import FitResult, StopReason
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments, Scatter
+from mixtura.model.moments import Moments
 from mixtura.model.observation import Observation
 from mixtura.model.protocols import Family
 from mixtura.search.budget import Plan

@@ -28,7 +28,7 @@ from scipy.special import xlogy
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.numbering import number_of
 from mixtura.base.underflow import ignore_underflow
-from mixtura.model.mixture import NOISE_LABEL
+from mixtura.distribution.mixture_density import NOISE_LABEL
 
 ROWS_OF_MEMBERSHIPS = 8192
 """Rows whose merged memberships are in memory at a time."""

@@ -18,13 +18,13 @@ from math import nan
 import numpy as np
 
 from mixtura.base.interrupts import stop_on_signal
+from mixtura.base.scatter import Scatter
 from mixtura.data.dataset import Dataset
 from mixtura.em.certification import certified
 from mixtura.inference.replicates import replicates
 from mixtura.inference.resamples import Fold, folds_of
 from mixtura.inputs.constraints import problem_of
 from mixtura.model.criteria import CV, check_criterion
-from mixtura.model.moments import Scatter
 from mixtura.model.protocols import Family
 from mixtura.model.selection import Candidate, Selection, Stage
 from mixtura.search.budget import Plan

@@ -27,6 +27,7 @@ from mixtura.base.errors import DataWarning, DegenerateWarning
 from mixtura.base.underflow import ignore_underflow
 from mixtura.data.dataset import Dataset
 from mixtura.data.noise_box import NoiseVolume
+from mixtura.distribution.mixture import Mixture
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.families import FAMILIES, family_named
 from mixtura.inputs.constraints import constraints_of
@@ -40,7 +41,6 @@ from mixtura.inputs.parameters import (
 )
 from mixtura.model.criteria import check_criterion
 from mixtura.model.fit_result import StopReason
-from mixtura.model.mixture import Mixture
 from mixtura.model.observation import check_tails
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Family

@@ -13,10 +13,10 @@ from math import inf, isfinite
 
 import numpy as np
 
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.mixture import Mixture
 from mixtura.families import family_named
 from mixtura.initialise.initialisers import Initialiser
-from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Scatter
 from mixtura.model.protocols import Family
 from mixtura.model.selection import Candidate, Stage
 from mixtura.search.budget import Plan

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mixtura.model.covariance import Dense, Spherical
-from mixtura.model.mixture import Mixture, labels_of
-from mixtura.model.moments import Moments, Scatter
-from mixtura.model.noise import Noise
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Dense, Spherical
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import labels_of
+from mixtura.distribution.noise import Noise
+from mixtura.model.moments import Moments
 
 
 def noisy(weight: float = 0.3, K: int = 3, d: int = 2) -> Mixture:

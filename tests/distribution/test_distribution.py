@@ -22,7 +22,7 @@ from mixtura import (
     load,
     save,
 )
-from mixtura.model.parametrisation import public_shape
+from mixtura.distribution.parametrisation import public_shape
 
 NAMES = ("a", "b", "c", "d")
 

@@ -1,8 +1,8 @@
 """The mixture as a distribution, with the words of ``scipy.stats``.
 
 Formulas of single subjects are in modules of their own: densities and posteriors in
-:mod:`mixtura.model.mixture_density`, conditioning in :mod:`mixtura.model.conditional`, quantiles in
-:mod:`mixtura.model.univariate`.
+:mod:`mixtura.distribution.mixture_density`, conditioning in
+:mod:`mixtura.distribution.conditional`, quantiles in :mod:`mixtura.distribution.univariate`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from mixtura.base.family_names import family_letters
 from mixtura.base.given_numbers import numbers_from
 from mixtura.base.random_states import generator_of, is_bool
 from mixtura.base.underflow import ignore_underflow
-from mixtura.model.affine import affine
-from mixtura.model.columns import checked_names
-from mixtura.model.conditional import ConditionalMixture, conditional, given_values
-from mixtura.model.divergence import (
+from mixtura.distribution.affine import affine
+from mixtura.distribution.columns import checked_names
+from mixtura.distribution.conditional import ConditionalMixture, conditional, given_values
+from mixtura.distribution.divergence import (
     bhattacharyya,
     hellinger,
     jensen_shannon,
@@ -30,9 +30,9 @@ from mixtura.model.divergence import (
     kl_variational,
     total_variation,
 )
-from mixtura.model.entropy import entropy
-from mixtura.model.estimate import Estimate, checked_rows
-from mixtura.model.given_parameters import (
+from mixtura.distribution.entropy import entropy
+from mixtura.distribution.estimate import Estimate, checked_rows
+from mixtura.distribution.given_parameters import (
     check_matrices,
     check_means,
     check_proportions,
@@ -40,8 +40,8 @@ from mixtura.model.given_parameters import (
     shape_of_means,
     shaped,
 )
-from mixtura.model.mean_and_covariance import covariance_of, inflation, mean_of
-from mixtura.model.mixture_density import (
+from mixtura.distribution.mean_and_covariance import covariance_of, inflation, mean_of
+from mixtura.distribution.mixture_density import (
     LOG_2PI,
     NOISE_LABEL,
     MixtureDensity,
@@ -49,19 +49,19 @@ from mixtura.model.mixture_density import (
     log_density,
     posterior,
 )
-from mixtura.model.modes import Modes, modes
-from mixtura.model.multivariate_cdf import cdf as multivariate_cdf
-from mixtura.model.noise import Noise
-from mixtura.model.parametrisation import public_shape, stored_covariances
-from mixtura.model.points import log_densities, points_of
-from mixtura.model.regions import (
+from mixtura.distribution.modes import Modes, modes
+from mixtura.distribution.multivariate_cdf import cdf as multivariate_cdf
+from mixtura.distribution.noise import Noise
+from mixtura.distribution.parametrisation import public_shape, stored_covariances
+from mixtura.distribution.points import log_densities, points_of
+from mixtura.distribution.regions import (
     HighestDensityRegions,
     exact_regions,
     region_of_one,
     regions_of_rows,
     sampled_regions,
 )
-from mixtura.model.univariate import Univariate, checked_levels
+from mixtura.distribution.univariate import Univariate, checked_levels
 
 __all__ = ["LOG_2PI", "NOISE_LABEL", "Mixture", "labels_of", "log_density", "posterior"]
 
@@ -87,7 +87,7 @@ class Mixture(MixtureDensity):
         K covariance matrices in one of the three stored forms, ``covariance.dense()`` as
         (K, d, d); scale matrices of t components.
     noise : Noise, optional
-        A uniform density (:mod:`mixtura.model.noise`).
+        A uniform density (:mod:`mixtura.distribution.noise`).
     tails : (K,), optional
         Degrees of freedom of t components (:mod:`mixtura.model.tails`); None for Gaussians.
     columns : d names, optional

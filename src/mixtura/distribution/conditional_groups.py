@@ -11,8 +11,8 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.random_states import generator_of
-from mixtura.model.conditional import ConditionalMixture
-from mixtura.model.mixture_density import Kind
+from mixtura.distribution.conditional import ConditionalMixture
+from mixtura.distribution.mixture_density import Kind
 
 
 @dataclass(frozen=True, eq=False)

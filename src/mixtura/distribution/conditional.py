@@ -32,13 +32,13 @@ from mixtura.base.given_numbers import numbers_from
 from mixtura.base.numbering import row_name
 from mixtura.base.random_states import generator_of
 from mixtura.base.underflow import ignore_underflow
-from mixtura.model.columns import column_numbers, other_columns
-from mixtura.model.covariance import Covariance, Dense, triangular_inverse
-from mixtura.model.kernel_densities import log_joint_of_complete
-from mixtura.model.mean_and_covariance import covariance_of, inflation, mean_of
-from mixtura.model.mixture_density import LOG_2PI, Kind, log_density, posterior
-from mixtura.model.tails import log_fall, log_peak
-from mixtura.model.univariate import Univariate, checked_levels
+from mixtura.distribution.columns import column_numbers, other_columns
+from mixtura.distribution.covariance import Covariance, Dense, triangular_inverse
+from mixtura.distribution.kernel_densities import log_joint_of_complete
+from mixtura.distribution.mean_and_covariance import covariance_of, inflation, mean_of
+from mixtura.distribution.mixture_density import LOG_2PI, Kind, log_density, posterior
+from mixtura.distribution.t_density import log_fall, log_peak
+from mixtura.distribution.univariate import Univariate, checked_levels
 
 
 @dataclass(frozen=True, eq=False)
@@ -319,7 +319,7 @@ class Given(NamedTuple):
 
 
 def given_values(mixture: Kind, columns: Any, values: Any, named: Mapping[str, Any]) -> Given:
-    """What :meth:`mixtura.model.mixture.Mixture.condition` was given, checked."""
+    """What :meth:`mixtura.distribution.mixture.Mixture.condition` was given, checked."""
     if named and columns is not None:
         raise ValueError("Give columns either as the first argument or by their names, not both.")
     if values is None:

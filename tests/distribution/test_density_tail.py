@@ -10,9 +10,9 @@ from scipy.optimize import brentq
 from scipy.stats import chi2, f, kstest
 
 from mixtura import GaussianMixture, StudentTMixture
-from mixtura.model.density_tail import DensityTail, RowTails, WideDraws
-from mixtura.model.mixture import Mixture
-from mixtura.model.noise import Noise
+from mixtura.distribution.density_tail import DensityTail, RowTails, WideDraws
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.noise import Noise
 from mixtura.model.outliers import (
     Threshold,
     column_residuals,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixtura.base.arrays import Array
-from mixtura.model.noise import Noise
+from mixtura.distribution.noise import Noise
 
 
 def inflation(tails: Array) -> Array:

@@ -20,9 +20,9 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Flags
 from mixtura.base.underflow import ignore_underflow
-from mixtura.model.kernel_densities import log_joint_of_complete
-from mixtura.model.mixture_density import MixtureDensity, log_density, posterior
-from mixtura.model.tails import pulls
+from mixtura.distribution.kernel_densities import log_joint_of_complete
+from mixtura.distribution.mixture_density import MixtureDensity, log_density, posterior
+from mixtura.distribution.t_density import pulls
 
 RANDOM_STARTS = 200
 

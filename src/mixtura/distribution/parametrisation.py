@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from mixtura.base.arrays import Array
-from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
-from mixtura.model.moments import Scatter
+from mixtura.base.scatter import Scatter
+from mixtura.distribution.covariance import Covariance, Dense, Diagonal, Spherical
 
 
 def _is_shared(family: str) -> bool:

@@ -26,11 +26,11 @@ from scipy.special import expit, logsumexp, xlogy
 from mixtura.base.arrays import Array, symmetric
 from mixtura.base.random_states import generator_of
 from mixtura.base.underflow import ignore_underflow
-from mixtura.model.covariance import Dense
-from mixtura.model.entropy import entropies_of_components
-from mixtura.model.estimate import Draws, Estimate
-from mixtura.model.mixture_density import LOG_2PI, MixtureDensity, log_density
-from mixtura.model.points import log_joint_in_box
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.entropy import entropies_of_components
+from mixtura.distribution.estimate import Draws, Estimate
+from mixtura.distribution.mixture_density import LOG_2PI, MixtureDensity, log_density
+from mixtura.distribution.points import log_joint_in_box
 
 MOST_SWEEPS = 10_000
 """Sweeps of the upper bound, which falls at each."""

@@ -8,9 +8,9 @@ import numpy as np
 
 from mixtura.base.arrays import Array
 from mixtura.base.given_numbers import numbers_from
-from mixtura.model.columns import Names
-from mixtura.model.kernel_densities import ROWS_AT_ONCE, log_joint_of_complete
-from mixtura.model.mixture_density import MixtureDensity, log_density
+from mixtura.distribution.columns import Names
+from mixtura.distribution.kernel_densities import ROWS_AT_ONCE, log_joint_of_complete
+from mixtura.distribution.mixture_density import MixtureDensity, log_density
 
 
 class Points(NamedTuple):

@@ -20,8 +20,9 @@ from numpy.typing import ArrayLike
 
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.underflow import ignore_underflow
-from mixtura.model.mixture import Mixture, log_density
-from mixtura.model.tails import log_fall
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import log_density
+from mixtura.distribution.t_density import log_fall
 
 NORMAL_SCALES: Array = np.sqrt(2.0) ** np.arange(5.0)
 T_SCALES: Array = 4.0 ** np.arange(6.0)

@@ -15,17 +15,17 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.given_numbers import numbers_from
-from mixtura.model.columns import Names, checked_names
-from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
-from mixtura.model.mixture_density import Kind
-from mixtura.model.noise import Noise
+from mixtura.distribution.columns import Names, checked_names
+from mixtura.distribution.covariance import Covariance, Dense, Diagonal, Spherical
+from mixtura.distribution.mixture_density import Kind
+from mixtura.distribution.noise import Noise
 
 ROUNDING = 1e-12
 """Off-diagonal entries below this share of the diagonal are rounding of an orthogonal map."""
 
 
 def affine(mixture: Kind, A: Any, b: Any, columns: Any) -> Kind:
-    """The distribution of ``A x + b``; see :meth:`mixtura.model.mixture.Mixture.affine`."""
+    """The distribution of ``A x + b``; see :meth:`mixtura.distribution.mixture.Mixture.affine`."""
     d = mixture.n_features
     matrix, per_column = _matrix(A, d), np.ndim(A) < 2
     e = len(matrix)

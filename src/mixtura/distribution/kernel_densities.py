@@ -6,8 +6,8 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Rows
 from mixtura.base.parallel import processors
+from mixtura.distribution.mixture_density import MixtureDensity
 from mixtura.kernels import either, native
-from mixtura.model.mixture_density import MixtureDensity
 
 ROWS_AT_ONCE = 65536
 """Rows whose log joint densities are in memory at a time, where they are summed at once."""

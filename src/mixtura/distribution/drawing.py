@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from mixtura.base.arrays import Array, Labels
-from mixtura.model.mixture import NOISE_LABEL, Mixture
+from mixtura.distribution.mixture import Mixture
+from mixtura.distribution.mixture_density import NOISE_LABEL
 
 
 def sample_of(

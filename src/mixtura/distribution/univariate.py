@@ -22,7 +22,7 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 from mixtura.base.arrays import Array
 from mixtura.base.given_numbers import numbers_from
 from mixtura.base.underflow import ignore_underflow
-from mixtura.model.tails import log_fall, log_peak
+from mixtura.distribution.t_density import log_fall, log_peak
 
 MOST_STEPS = 200
 """Newton's method takes about ten; bisection alone 64 and the binary digits of a wide bracket."""

@@ -18,11 +18,11 @@ from scipy.special import chdtri, fdtri
 
 from mixtura.base.arrays import Array, Flags
 from mixtura.base.underflow import ignore_underflow
-from mixtura.model.estimate import Draws
-from mixtura.model.mixture_density import MixtureDensity
-from mixtura.model.points import log_densities, points_of
-from mixtura.model.tails import log_fall
-from mixtura.model.univariate import Univariate
+from mixtura.distribution.estimate import Draws
+from mixtura.distribution.mixture_density import MixtureDensity
+from mixtura.distribution.points import log_densities, points_of
+from mixtura.distribution.t_density import log_fall
+from mixtura.distribution.univariate import Univariate
 
 GRID = np.sort(np.concatenate([np.linspace(-9.0, 9.0, 361), [-1e3, -1e2, -30.0, 30.0, 1e2, 1e3]]))
 """Points about each mean, in its standard deviations, between which the slope of the density

@@ -13,7 +13,7 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.random_states import generator_of
-from mixtura.model.mixture_density import MixtureDensity
+from mixtura.distribution.mixture_density import MixtureDensity
 
 FEWEST_ROWS = 16
 """Rows of a component of small weight, which its variance needs."""

@@ -14,10 +14,10 @@ import numpy as np
 from scipy.special import digamma, entr
 
 from mixtura.base.arrays import Array
-from mixtura.model.estimate import Draws, Estimate
-from mixtura.model.mixture_density import LOG_2PI, MixtureDensity, posterior
-from mixtura.model.points import log_joint_in_box
-from mixtura.model.tails import log_peak
+from mixtura.distribution.estimate import Draws, Estimate
+from mixtura.distribution.mixture_density import LOG_2PI, MixtureDensity, posterior
+from mixtura.distribution.points import log_joint_in_box
+from mixtura.distribution.t_density import log_peak
 
 
 def entropies_of_components(mixture: MixtureDensity) -> Array:

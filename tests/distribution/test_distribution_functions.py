@@ -12,7 +12,7 @@ from scipy import integrate, special, stats
 
 from conftest import ALL_FAMILIES, read_data, read_truth
 from mixtura import Estimate, Mixture, Noise
-from mixtura.model.covariance import Dense, Diagonal, Spherical
+from mixtura.distribution.covariance import Dense, Diagonal, Spherical
 from test_distribution import KINDS, NAMES, ROUNDING, mixture_of
 
 SIGMAS = 4.5

@@ -1,7 +1,7 @@
 """The mixture as EM sees it: K weights, means and covariances, perhaps with a noise term.
 
 It has densities, posteriors, samples and marginals. Every backend must agree with the formulas
-here. The public distribution is in :mod:`mixtura.model.mixture`.
+here. The public distribution is in :mod:`mixtura.distribution.mixture`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.underflow import ignore_underflow
-from mixtura.model.columns import column_numbers, names_of
-from mixtura.model.covariance import Covariance
-from mixtura.model.noise import Noise
-from mixtura.model.tails import log_fall, log_peak
+from mixtura.distribution.columns import column_numbers, names_of
+from mixtura.distribution.covariance import Covariance
+from mixtura.distribution.noise import Noise
+from mixtura.distribution.t_density import log_fall, log_peak
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -36,7 +36,7 @@ class MixtureDensity:
     """``p(x) = sum_k weights_k N(x | means_k, covariance_k)``, perhaps with a noise term.
 
     With noise, log joint densities and posteriors have K + 1 columns, the noise last. The
-    attributes are those of :class:`mixtura.model.mixture.Mixture`.
+    attributes are those of :class:`mixtura.distribution.mixture.Mixture`.
     """
 
     weights: Array

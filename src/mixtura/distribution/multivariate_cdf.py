@@ -19,9 +19,9 @@ from scipy.special import chdtri, ndtr, ndtri
 
 from mixtura.base.arrays import Array
 from mixtura.base.underflow import ignore_underflow
-from mixtura.model.covariance import Dense
-from mixtura.model.mixture_density import MixtureDensity
-from mixtura.model.noise import Noise
+from mixtura.distribution.covariance import Dense
+from mixtura.distribution.mixture_density import MixtureDensity
+from mixtura.distribution.noise import Noise
 
 SHIFTS = 10
 FEWEST_POINTS, MOST_POINTS = 2**9, 2**14

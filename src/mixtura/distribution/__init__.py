@@ -1,0 +1,1 @@
+"""The mixture as a distribution: densities, conditions, quantiles, regions, distances."""
