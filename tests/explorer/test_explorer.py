@@ -23,13 +23,13 @@ pytest.importorskip("starlette", reason="the extra 'explore' is not installed")
 
 from mixtura import GaussianMixture
 from mixtura.cli import main
+from mixtura.distribution.mixture import Mixture
 from mixtura.estimators.model_file import jsonable, load_model
 from mixtura.explorer import exports, views
 from mixtura.explorer.app import explorer_app
 from mixtura.explorer.runs import MOST_ITERATIONS, STARTS, RunCache, RunSettings
 from mixtura.explorer.table import OpenedTable
 from mixtura.inputs.reading import Reading, read_table
-from mixtura.model.mixture import Mixture
 from mixtura.plots.region_lines import DRAWS, region_lines
 from serving import Running, running
 

@@ -8,7 +8,7 @@ import contourpy
 import numpy as np
 
 from mixtura.base.arrays import Array
-from mixtura.model.mixture import Mixture
+from mixtura.distribution.mixture import Mixture
 
 DRAWS = 20_000
 """Random rows for the thresholds, which makes the probabilities right to about 0.4 %."""
