@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
 
 import numpy as np
 import pytest
 
 from conftest import ALL_FAMILIES, two_groups
-from mixtura import GaussianMixture, GaussianMixtureSelector, hierarchical
+from mixtura import GaussianMixture, GaussianMixtureSelector, OutlierMixture, hierarchical
 from mixtura.base.errors import DataError
 from mixtura.compare import compare
 
@@ -226,10 +227,30 @@ def test_more_components_than_distinct_rows_are_refused_with_both_numbers():
 def test_a_constant_column_is_refused_by_name_and_allowed_for_spherical_covariances():
     X = np.c_[two_groups(200), np.full(200, 5.0)]
     with pytest.raises(
-        DataError, match=r"column 2 is constant.*Leave it out, for example X\[:, \[0, 1\]\]"
+        DataError, match=r"column 2 is constant.*for example np\.delete\(X, \[2\], axis=1\)"
     ):
         GaussianMixture(2).fit(X)
     assert fitted(2, X, covariance_type="spherical").means_[:, 2].tolist() == [5.0, 5.0]
+
+
+@pytest.mark.parametrize("estimator", [GaussianMixture(2), OutlierMixture()], ids=["fit", "many"])
+def test_a_constant_column_of_a_frame_is_refused_with_a_call_that_leaves_it_out(estimator):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(two_groups(200)[:, [0, 1] * 6]).assign(k=5.0).rename(columns=str)
+    with pytest.raises(ValueError, match=r"column 'k' is constant") as refusal:
+        estimator.fit(frame)
+    call = re.search(r"for example (X\.drop\(.*?\))\.", str(refusal.value))[1]
+    assert list(eval(call, {"X": frame}).columns) == [str(j) for j in range(12)]
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_decimal_commas_of_a_frame_are_named(library):
+    frames = pytest.importorskip(library)
+    texts = {"name": ["a", "b"], "price": ["1,5", "-2,25"]}
+    with pytest.raises(ValueError, match=r"Of 'price' the first entry is '1,5': decimal commas"):
+        GaussianMixture(1).fit(frames.DataFrame(texts))
+    with pytest.raises(ValueError, match=r"drop\(columns=\['name'\]\)\.$"):
+        GaussianMixture(1).fit(frames.DataFrame({"name": texts["name"], "price": [1.5, 2.5]}))
 
 
 @pytest.mark.parametrize("covariance_type", ALL_FAMILIES)

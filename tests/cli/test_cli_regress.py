@@ -105,6 +105,16 @@ def test_rows_without_the_target_are_predicted_and_not_fitted(here):
     assert len(table(some)) == 272
 
 
+def test_a_row_without_inputs_has_the_distribution_of_the_targets(here):
+    lines = Path(FAITHFUL).read_text().splitlines()
+    write("holes.csv", "\n".join([lines[0], "," + lines[1].split(",")[1], *lines[2:]]))
+    arguments = ("holes.csv", "--target", "waiting", *QUICK, "--save-model", "joint.safetensors")
+    out, err = ran("regress", *arguments)
+    assert "no value at all: the answer for them is the distribution of the targets" in err
+    waiting = load("joint.safetensors").mixture_.marginal("waiting")
+    np.testing.assert_allclose(column(table(out), "waiting")[0], waiting.mean()[0], rtol=1e-12)
+
+
 def test_a_row_is_predicted_by_the_inputs_it_has(here):
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((2, 200))

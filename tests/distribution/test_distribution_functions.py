@@ -9,11 +9,11 @@ import itertools
 import numpy as np
 import pytest
 from scipy import integrate, special, stats
+from test_distribution import KINDS, NAMES, ROUNDING, mixture_of
 
 from conftest import ALL_FAMILIES, read_data, read_truth
 from mixtura import Estimate, Mixture, Noise
 from mixtura.distribution.covariance import Dense, Diagonal, Spherical
-from test_distribution import KINDS, NAMES, ROUNDING, mixture_of
 
 SIGMAS = 4.5
 """Standard errors that an estimate may be off: one in 150,000, and the seeds are fixed."""

@@ -144,6 +144,14 @@ def test_a_file_of_another_format_is_refused(tmp_path, content):
         load_model(tmp_path / "m")
 
 
+def test_the_model_file_of_a_folder_is_named(tmp_path):
+    with pytest.raises(ModelFileError, match=r"this is a folder.*no model\.safetensors"):
+        load_model(tmp_path)
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(ModelFileError, match=r"Give .*model\.safetensors"):
+        load_model(tmp_path)
+
+
 def test_a_safetensors_file_of_another_program_is_refused(tmp_path):
     (tmp_path / "m").write_bytes(save({"weights": np.ones(1)}, {"format": "pt"}))
     with pytest.raises(ModelFileError, match="of another kind"):

@@ -588,5 +588,8 @@ def test_questions_that_make_no_sense_are_refused():
         MixtureRegressor.from_mixture(joint, [0, 1, 2])
     with pytest.raises(TypeError, match="a GaussianMixture came"):
         MixtureRegressor.from_mixture(model.estimator_, 0)
+    for other in (3, LinearRegression()):
+        with pytest.raises(TypeError, match=r"or None, but .* came.*GaussianMixture\(3\)"):
+            MixtureRegressor(other).fit(X3, Y3)
     with pytest.raises(ValueError, match="number from 0 to 2"):
         MixtureRegressor.from_mixture(joint, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -15,17 +16,21 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from matplotlib.path import Path as Outline
+from sklearn.datasets import load_iris
 
 pytest.importorskip("starlette", reason="the extra 'explore' is not installed")
 
 from mixtura import GaussianMixture
 from mixtura.cli import main
+from mixtura.distribution.mixture import Mixture
 from mixtura.estimators.model_file import jsonable, load_model
 from mixtura.explorer import exports, views
 from mixtura.explorer.app import explorer_app
 from mixtura.explorer.runs import MOST_ITERATIONS, STARTS, RunCache, RunSettings
 from mixtura.explorer.table import OpenedTable
 from mixtura.inputs.reading import Reading, read_table
+from mixtura.plots.region_lines import DRAWS, region_lines
 from serving import Running, running
 
 FAITHFUL = Path(__file__).parents[2] / "examples" / "old_faithful.csv"
@@ -169,6 +174,100 @@ def test_one_column_has_a_second_axis_and_frames():
     assert {family["name"] for family in views.table_view(line)["families"]} == {"EII", "VII"}
 
 
+# ---- regions, and one column given the other -----------------------------------------------------
+
+
+def model_of(opened: OpenedTable, K: int = 2) -> Mixture:
+    """The mixture of the page."""
+    return GaussianMixture(K, random_state=0, component_order="weight").fit(opened.X).mixture_
+
+
+def test_regions_come_with_a_frame_where_they_are_asked_for(server, opened):
+    _, text = ask(server, "frame", **MODEL, frame=0, x=0, y=1)
+    assert json.loads(text)["regions"] == []
+    _, text = ask(server, "frame", **MODEL, frame=0, x=0, y=1, regions=1)
+    found = json.loads(text)["regions"]
+    assert [region["label"] for region in found] == ["50 %", "80 %", "95 %"]
+    mixture = model_of(opened)
+    rows = mixture.rvs(4000, random_state=5)
+    for region, level in zip(found, (0.5, 0.8, 0.95), strict=True):
+        parts = [Outline(np.array(line)).contains_points(rows) for line in region["lines"]]
+        # a row is inside an odd number of borders; 4 standard errors of the share of 4,000 rows
+        # are 0.032 at most, the threshold is right to 0.004
+        assert (np.sum(parts, axis=0) % 2).mean() == pytest.approx(level, abs=0.036)
+
+
+@pytest.mark.parametrize("columns", [(2, 3), (3, 0)])
+def test_borders_of_regions_have_the_density_of_their_threshold(columns):
+    iris = load_iris().data
+    mixture = GaussianMixture(3, random_state=0).fit(iris).mixture_
+    both = mixture.marginal(list(columns))
+    levels = (0.3, 0.95)
+    found = region_lines(mixture, columns, levels)
+    known = both.hdr(levels, n_samples=DRAWS).log_thresholds
+    assert [len(lines) >= 1 for lines in found] == [True, True]
+    for lines, threshold in zip(found, known, strict=True):
+        heights = both.log_density(np.concatenate(lines))
+        # Linear interpolation over steps of 10 / 53 standard deviations is off by at most
+        # h^2 / 8 = 0.0044 of the curvature, which is 1 / (1 - r^2) < 8 here in two directions.
+        np.testing.assert_allclose(heights, threshold, atol=0.07)
+
+
+def test_of_one_column_the_regions_are_boxes_over_their_intervals():
+    X = np.random.default_rng(0).standard_normal((60, 1))
+    line = OpenedTable(X, ("height",), "x.csv")
+    run = RunCache(line).run(RunSettings(2, "VII", 0))
+    frame = views.frame_view(run.frames[0], (0, 1), regions=True)
+    known = run.frames[0].hdr([0.5, 0.8, 0.95]).intervals
+    for region, ends in zip(frame["regions"], known, strict=True):
+        boxes = np.array(region["lines"])
+        np.testing.assert_allclose(
+            np.stack([boxes[:, :, 0].min(axis=1), boxes[:, :, 0].max(axis=1)], axis=1), ends
+        )
+
+
+@pytest.mark.parametrize(("x", "y", "value"), [(0, 1, 3.0), (1, 0, 66.0)])
+def test_the_other_column_is_answered_as_condition_does(server, opened, x, y, value):
+    _, text = ask(server, "conditional", **MODEL, frame=0, x=x, y=y, value=value)
+    answer = json.loads(text)
+    known = model_of(opened).condition([x], [value])
+    numbers = answer["numbers"]
+    assert (numbers["mean"], numbers["standard deviation"]) == pytest.approx(
+        (known.mean()[0], known.std()[0])
+    )
+    assert [numbers[name] for name in ("5 %", "median", "95 %")] == pytest.approx(
+        known.ppf([0.05, 0.5, 0.95])
+    )
+    places = np.array(answer["places"])
+    np.testing.assert_allclose(answer["density"], known.pdf(places[:, None]))
+    # between the quantiles of 0.0001 and 0.9999, by trapezoids
+    assert np.trapezoid(answer["density"], places) == pytest.approx(0.9998, abs=1e-4)
+    assert answer["sentence"].startswith(f"{opened.names[y]} given {opened.names[x]} = {value:g}: ")
+    order = np.argsort(-known.weights)
+    said = re.findall(r"cluster (\d) with ([\d.]+) %", answer["weights"])
+    assert [int(k) for k, _ in said] == order.tolist()
+    assert [float(w) for _, w in said] == pytest.approx(100 * known.weights[order], abs=0.06)
+
+
+def test_other_columns_are_not_given():
+    iris = load_iris()
+    opened = OpenedTable(iris.data, tuple("abcd"), "iris.csv")
+    mixture = model_of(opened, 3)
+    answer = views.conditional_view(opened, mixture, 2, 1, 4.0)
+    known = mixture.marginal([2, 1]).condition([0], [4.0])
+    assert answer["numbers"]["mean"] == pytest.approx(known.mean()[0])
+
+
+def test_a_table_of_one_column_has_nothing_to_give():
+    X = np.random.default_rng(0).standard_normal((60, 1))
+    with running(explorer_app(OpenedTable(X, ("height",), "x.csv"))) as it:
+        status, text = ask(
+            it, "conditional", **{**MODEL, "family": "VII"}, frame=0, x=0, y=1, value=0.0
+        )
+    assert status == 422
+    assert "no other column" in json.loads(text)["error"]
+
+
 # ---- wrong questions -----------------------------------------------------------------------------
 
 
@@ -185,6 +284,11 @@ def test_one_column_has_a_second_axis_and_frames():
         ("frame", {"frame": 1, "x": 0, "y": 1}, "frame must be a whole number from 0 to 0"),
         ("frame", {"frame": 0, "x": 0, "y": 0}, "x and y must be two columns"),
         ("row", {"frame": 0, "row": 272}, "row must be"),
+        ("conditional", {"frame": 0, "x": 0, "y": 0, "value": 3}, "x and y must be two columns"),
+        ("conditional", {"frame": 0, "x": 0, "y": 1, "value": 1e9}, "value must be a number from"),
+        ("conditional", {"frame": 0, "x": 0, "y": 1, "value": "3"}, "value must be a number from"),
+        ("conditional", {"frame": 0, "x": 0, "y": 1, "value": float("nan")}, "value must be"),
+        ("conditional", {"frame": 0, "x": 0, "y": 1}, "value must be a number from"),
         ("column", {"column": "../../etc/passwd"}, "column must be"),
         ("export-memberships", {"frame": 0, "threshold": float("nan")}, "threshold must be"),
         ("labels", {"method": "/etc/passwd"}, "method must be one of"),

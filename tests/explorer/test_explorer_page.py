@@ -19,6 +19,7 @@ from browsing import browser, page_of, tab_of
 from conftest import three_round_clusters
 from mixtura import GaussianMixture
 from mixtura.compare import compare
+from mixtura.explorer import views
 from mixtura.explorer.app import explorer_app
 from mixtura.explorer.table import OpenedTable
 from mixtura.inputs.reading import read_table
@@ -396,6 +397,69 @@ def test_the_threshold_counts_the_unsure_rows(page):
         .predict_proba(opened.X)
     )
     wait_for(page, "#unsure", f"{(shares.max(axis=1) < 0.99).sum()} of 272 rows are unsure")
+
+
+def test_regions_are_drawn_while_the_box_is_ticked_and_follow_em(page, canvas):
+    without = page.evaluate(PAINTED)
+    words = "Borders of the regions with 50 %, 80 %, 95 % of the probability"
+    said = "#scatter canvas[aria-label*='Borders of the regions']"
+    page.get_by_label("Highest-density regions").check()
+    page.wait_for_selector(said)
+    assert words in canvas.get_attribute("aria-label")
+    assert "smallest regions with 50 %, 80 %, 95 %" in page.inner_text("#legend")
+    assert page.evaluate(PAINTED) != without
+    page.get_by_label("Highest-density regions").uncheck()
+    page.wait_for_selector(said, state="detached")
+    assert page.evaluate(PAINTED) == without
+    page.get_by_label("Highest-density regions").check()
+    page.click("#step")
+    wait_for(page, "#frame-shown", "1 of")
+    page.wait_for_selector(said)
+
+
+def given_words(given: int, value: float) -> str:
+    """What the page must say of the other column."""
+    opened = faithful()
+    model = GaussianMixture(2, random_state=0, component_order="weight").fit(opened.X)
+    return views.conditional_view(opened, model.mixture_, given, 1 - given, value)["sentence"]
+
+
+def test_a_column_is_given_a_value_by_number_and_by_slider(page, canvas):
+    assert page.locator("#given-answer").is_hidden()
+    without = page.evaluate(PAINTED)
+    page.select_option("#given-column", label="eruptions")
+    low, high = faithful().X[:, 0].min(), faithful().X[:, 0].max()
+    wait_for(page, "#given-words", given_words(0, round((low + high) / 2, 2)))
+    assert page.evaluate(PAINTED) != without  # a line at the value
+    page.fill("#given-value", "3")
+    page.press("#given-value", "Enter")
+    wait_for(page, "#given-words", given_words(0, 3.0))
+    assert page.input_value("#given-slider") == "3"
+    page.click("#given summary")
+    assert page.locator("#given-numbers tr").count() == 5
+    page.fill("#given-slider", "2")
+    wait_for(page, "#given-words", given_words(0, 2.0))
+    page.fill("#given-value", "1000")  # so far beyond the data the server does not answer
+    page.press("#given-value", "Enter")
+    wait_for(page, "#given-words", given_words(0, 2 * high - low))
+    assert page.locator("#trouble").is_hidden()
+    page.select_option("#given-column", label="nothing")
+    page.wait_for_selector("#given-answer", state="hidden")
+    assert page.evaluate(PAINTED) == without
+
+
+def test_what_is_given_follows_the_columns_and_the_model(page):
+    page.select_option("#given-column", label="waiting")
+    page.fill("#given-value", "60")
+    page.press("#given-value", "Enter")
+    wait_for(page, "#given-words", given_words(1, 60.0))
+    page.select_option("#x", "1")  # the axes change places
+    page.wait_for_function("() => document.getElementById('given-column').value === 'x'")
+    wait_for(page, "#given-words", given_words(1, 60.0))
+    page.fill("#components", "1")
+    page.dispatch_event("#components", "change")
+    wait_for(page, "#given-clusters", "cluster 0 with 100.0 %")
+    assert page.input_value("#given-value") == "60"
 
 
 def test_memberships_model_and_python_are_saved(page, tmp_path):

@@ -138,9 +138,9 @@ def _shown(shown: str | None, read: TableData, kind: PictureKind) -> list[str] |
         raise UsageError(
             f"--shown names {unknown[0]!r}, but the columns used are {', '.join(read.names)}."
         )
-    if kind == "conditional" and len(names) != 2:
+    if kind == "conditional" and not len(names) == len(set(names)) == 2:
         raise UsageError(
-            "--shown must name two columns for conditional, the given one and the other, but got "
+            "--shown must name two different columns for conditional, first the given one, but got "
             f"{shown!r}."
         )
     return names

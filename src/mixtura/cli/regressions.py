@@ -125,6 +125,7 @@ def by_fit(
         drop=reading.dropped,
         booleans=reading.booleans,
         weights=reading.weights,
+        empty_rows="the answer for them is the distribution of the targets over all rows",
     )
     say_what_is_used(read, said, err)
     joint = _with_targets(read, Y, targets)

@@ -54,6 +54,7 @@ class Problem:
         moments = self.dataset.backend.moments(
             self.dataset.source_for(mixture.n_components), tilted, self.family.needs
         )
+        moments = self.regularisation.at_size(moments)
         if self.tails is not None and self.tails.given is not None:  # these sums tell nothing
             return replace(moments, tail_sums=None, tail_information=None)
         return moments
@@ -187,8 +188,7 @@ class Problem:
 
     def with_data(self, dataset: Dataset) -> Problem:
         """The same model for other rows."""
-        regularisation = self.regularisation.of_total(dataset.total)
-        return replace(self, dataset=dataset, regularisation=regularisation)
+        return replace(self, dataset=dataset)
 
 
 def _expected_moments(mixture: Mixture, total: float) -> Moments:

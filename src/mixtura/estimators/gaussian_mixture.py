@@ -466,8 +466,8 @@ class GaussianMixture(ResultHtmlMixin, MixtureImports, MixtureExports, StreamedM
         kinds = self._initialisers(rows, K, present, given, in_noise)
         sampled = self._has_default_starts(given) and (in_noise is None or in_noise.given is None)
         seed = seed_of(self.random_state)
-        averages = problem.regularisation.averages  # and so decides how many components are used
-        return initialised(kinds, dataset, K, seed, sampled, noise=in_noise, on_all_rows=averages)
+        swaps = not problem.regularisation.averages  # which leaves components without rows
+        return initialised(kinds, dataset, K, seed, sampled, noise=in_noise, swaps=swaps)
 
     def _names_components(self) -> bool:
         """Whether the start is an array or a function, whose components have numbers."""

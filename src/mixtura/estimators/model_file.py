@@ -262,6 +262,10 @@ def _cause(error: Exception) -> str:
 
 def _read(path: str | os.PathLike[str], source: str) -> bytes:
     """The bytes of a file that begins like safetensors; another file is not read further."""
+    if Path(path).is_dir():
+        held = Path(path) / "model.safetensors"
+        what = f"Give {held}." if held.is_file() else "There is no model.safetensors in it."
+        raise ModelFileError(f"{source}: expected a model file, but this is a folder. {what}")
     with Path(path).open("rb") as stream:
         start = stream.read(9)
         if (
@@ -278,7 +282,7 @@ def _no_model(source: str) -> ModelFileError:
     return ModelFileError(
         f"{source}: expected a model file written by mixtura (model.safetensors), but this file is "
         "of another kind or was cut or changed at its beginning. Give the model file that 'mixtura "
-        "fit' or save_model wrote."
+        "fit' or mixtura.save wrote."
     )
 
 

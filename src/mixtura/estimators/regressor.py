@@ -130,6 +130,8 @@ class MixtureRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         ------
         ValueError
             For data that cannot be used, and for a target that is missing in all rows.
+        TypeError
+            For an estimator that is no mixture.
         """
         rows = rows_of(self, X, fitting=True)
         targets = targets_of(y, len(rows))
@@ -140,6 +142,14 @@ class MixtureRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         if chosen is None:
             chosen = GaussianMixtureSelector(
                 USUAL_KS, families=list(USUAL_FAMILIES), random_state=self.random_state
+            )
+        elif not isinstance(
+            getattr(chosen, "estimator", chosen), GaussianMixture | GaussianMixtureSelector
+        ):
+            raise TypeError(
+                "estimator must be a GaussianMixture, a StudentTMixture, a BayesianGaussianMixture "
+                f"or a GaussianMixtureSelector of mixtura, or None, but {chosen!r} came. For a "
+                "number of components give GaussianMixture(3)."
             )
         joint = _joined(X, rows, targets, getattr(self, "feature_names_in_", None))
         self.estimator_ = clone(chosen).fit(joint, sample_weight=sample_weight)

@@ -37,6 +37,7 @@ def explorer_app(table: OpenedTable, access: Access | None = None) -> LocalApp:
             "frame": answers.frame,
             "memberships": answers.memberships,
             "row": answers.row,
+            "conditional": answers.conditional,
             "comparison": answers.comparison,
             "labels": answers.labels,
             "export-memberships": answers.export_memberships,
@@ -87,7 +88,11 @@ class _Answers:
 
     def frame(self, question: Question) -> views.Json:
         run = self._run(question)
-        return views.frame_view(run.frames[self._frame(question, run)], self._columns(question))
+        return views.frame_view(
+            run.frames[self._frame(question, run)],
+            self._columns(question),
+            regions="regions" in question.values,
+        )
 
     def memberships(self, question: Question) -> bytes:
         run = self._run(question)
@@ -97,6 +102,16 @@ class _Answers:
         run = self._run(question)
         row = question.whole("row", 0, len(self.opened_table.X) - 1)
         return views.row_view(self.opened_table, run.frames[self._frame(question, run)], row)
+
+    def conditional(self, question: Question) -> views.Json:
+        run, (x, y) = self._run(question), self._columns(question)
+        if self.opened_table.is_line:
+            raise ValueError("a table of one column has no other column to be given.")
+        axis = self.opened_table.axis(x)[1]
+        room = axis["high"] - axis["low"]
+        value = question.number("value", axis["low"] - room, axis["high"] + room)
+        mixture = run.frames[self._frame(question, run)]
+        return views.conditional_view(self.opened_table, mixture, x, y, value)
 
     # ---- other methods ---------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.base.numbering import component_name
+from mixtura.base.numbering import cluster_name, component_name
+from mixtura.base.rounding import rounded_like
 from mixtura.compare.comparison import Comparison
 from mixtura.distribution.mixture import Mixture
 from mixtura.distribution.mixture_density import labels_of
@@ -19,12 +20,17 @@ from mixtura.model.explanation import membership_reasons, membership_text, membe
 from mixtura.model.fit_result import StopReason
 from mixtura.model.relabelling import relabelled
 from mixtura.plots import LEVELS, canvas
+from mixtura.plots.curves import curve_grid
+from mixtura.plots.style import share_name
 
 SLIDER_K = 20
 """Largest K of the slider."""
 
 CURVE_K = 10
 """Largest K of the AIC and BIC curves."""
+
+FINER = 0.2
+"""Conditional numbers are rounded like this part of the conditional standard deviation."""
 
 Json = dict[str, Any]
 
@@ -43,6 +49,7 @@ def table_view(table: OpenedTable) -> Json:
         ],
         "starts": [{"name": name, "words": words} for name, words in STARTS.items()],
         "levels": LEVELS,
+        "regions": [share_name(level) for level in canvas.REGIONS],
         "colours": canvas.colours(SLIDER_K),
         "largest": min(SLIDER_K, n),
         "curve": min(CURVE_K, n),
@@ -88,13 +95,55 @@ def _ending(run: RecordedRun) -> str:
     return "; ".join([ending, *findings])
 
 
-def frame_view(mixture: Mixture, columns: tuple[int, int]) -> Json:
-    """Weights, and the components in two columns."""
+def frame_view(mixture: Mixture, columns: tuple[int, int], *, regions: bool = False) -> Json:
+    """Weights, the components in two columns, and the highest-density regions where asked for."""
     return {
         "weights": mixture.weights.tolist(),
         "centres": canvas.centres(mixture, columns).tolist(),
         "ellipses": [level.tolist() for level in canvas.frames(mixture, columns)],
+        "regions": canvas.regions(mixture, columns) if regions else [],
     }
+
+
+def conditional_view(
+    table: OpenedTable, mixture: Mixture, given: int, other: int, value: float
+) -> Json:
+    """The other column, given a value of one: density, mean, quantiles and sentences."""
+    found: Mixture = mixture.marginal([given, other]).condition([0], [value])
+    low, middle, high = found.ppf([0.05, 0.5, 0.95]).tolist()
+    mean, spread = float(found.mean()[0]), float(found.std()[0])
+    places = curve_grid(found, *found.ppf([1e-4, 1.0 - 1e-4]).tolist())
+    numbers = {
+        "mean": mean,
+        "standard deviation": spread,
+        "5 %": low,
+        "median": middle,
+        "95 %": high,
+    }
+    rounded = {name: rounded_like(FINER * spread, number) for name, number in numbers.items()}
+    head = f"{table.names[other]} given {table.names[given]} = {value:.6g}"
+    return {
+        "given": table.names[given],
+        "other": table.names[other],
+        "sentence": f"{head}: mean {rounded['mean']}, 90 % between {rounded['5 %']} and "
+        f"{rounded['95 %']}.",
+        "weights": f"{_shares(found)}.",
+        "numbers": numbers,
+        "rounded": rounded,
+        "places": places.tolist(),
+        "density": found.pdf(places[:, None]).tolist(),
+    }
+
+
+def _shares(mixture: Mixture) -> str:
+    """``cluster 0 with 88.2 %, cluster 1 with 11.8 %``: the largest first, without tiny ones."""
+    order = np.argsort(-mixture.weights, kind="stable")
+    said = [
+        f"{cluster_name(k)} with {100 * mixture.weights[k]:.1f} %"
+        for k in order.tolist()
+        if mixture.weights[k] >= 0.0005
+    ]
+    return ", ".join(said)
 
 
 def memberships_bytes(table: OpenedTable, mixture: Mixture) -> bytes:

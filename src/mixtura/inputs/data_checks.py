@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mixtura.base.arrays import Array
+from mixtura.base.arrays import Array, Labels
 from mixtura.base.errors import ILL_DEFINED, DataError
 from mixtura.base.memory import once_for_each
 from mixtura.base.scatter import Scatter
@@ -200,16 +200,23 @@ def _without_variance(dataset: Dataset, family: Family, names: Sequence[str] | N
     spherical = family.name in ("EII", "VII")
     if len(constant) and not spherical:
         listed = ", ".join(column_name(int(j), names) for j in constant[:8])
-        keep = [int(j) for j in np.flatnonzero(variances > 0)][:8]
         are, them = ("is", "it") if len(constant) == 1 else ("are", "them")
         return (
             f"{listed} {are} constant: a Gaussian has no density there, and the floor of the "
             f"variances alone would decide the likelihood. Leave {them} out, for example "
-            f"X[:, {keep}]."
+            f"{_without(constant, names)}."
         )
     if family.rows_needed(d) == d + 1 and d > 1 and dataset.source.n_rows > d:
         return _combination(dataset, None if names is None else tuple(names))
     return None
+
+
+def _without(columns: Labels, names: Sequence[str] | None) -> str:
+    """How to write ``X`` without some columns; nothing is left away, so that it can be copied."""
+    numbers = [int(j) for j in columns]
+    if names is None:
+        return f"np.delete(X, {numbers}, axis=1)"
+    return f"X.drop(columns={[str(names[j]) for j in numbers]})"
 
 
 @once_for_each

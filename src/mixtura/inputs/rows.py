@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -155,6 +156,7 @@ def with_nan(X: Any, allow_missing: bool = True) -> Any:
         raise ValueError(
             f"X must hold numbers, but column {text[0]!r} holds {frame.schema[text[0]]}. "
             f"Leave such columns out, for example X.drop(columns={text!r})."
+            f"{_decimal_commas(frame, text)}"
         )
     missing = {
         str(column.name): count
@@ -164,6 +166,18 @@ def with_nan(X: Any, allow_missing: bool = True) -> Any:
     if missing and not allow_missing:
         raise ValueError(_non_finite_message("NaN", missing))
     return frame.with_columns(nw.all().cast(nw.Float64)).to_native() if missing else X
+
+
+def _decimal_commas(frame: Any, text: Sequence[str]) -> str:
+    """What to do about the first column of text whose entries are as '1,5'; else nothing."""
+    for name in text:
+        first = next((value for value in frame[name].head(100) if isinstance(value, str)), "")
+        if re.fullmatch(r"[+-]?\d+,\d+", first.strip()):
+            return (
+                f" Of {name!r} the first entry is {first!r}: decimal commas are read as numbers by "
+                "pandas.read_csv(..., decimal=',') or polars.read_csv(..., decimal_comma=True)."
+            )
+    return ""
 
 
 def _refuse_text(X: Any) -> None:

@@ -17,6 +17,9 @@ from mixtura.inputs.tables import NOT_ASKED, Table
 FEW_VALUES, MANY_ROWS = 5, 30
 """A column with so few different values in so many rows is probably a category."""
 
+EMPTY_ROWS = "a fit does not use them, and their probabilities are the weights of the components"
+"""What is said of rows that have no value at all."""
+
 
 @dataclass(frozen=True, eq=False)
 class TableData:
@@ -104,6 +107,7 @@ def table_data(
     weights: str | None = None,
     labels: str | None = None,
     complete_for: str = "",
+    empty_rows: str = EMPTY_ROWS,
 ) -> TableData:
     """The data of a table.
 
@@ -116,6 +120,8 @@ def table_data(
         Columns with the known groups, the weights, and the known classes; they are not clustered.
     complete_for : str
         The reason why only complete rows can be used. By default incomplete rows are kept.
+    empty_rows : str
+        What is done with rows that have no value at all.
 
     Raises
     ------
@@ -140,7 +146,7 @@ def table_data(
         said,
         warned,
     )
-    read = _complete(whole, complete_for) if complete_for else _with_missing(whole)
+    read = _complete(whole, complete_for) if complete_for else _with_missing(whole, empty_rows)
     _check(read)
     return read
 
@@ -165,7 +171,7 @@ def _words(
     return tuple(said), tuple(warned)
 
 
-def _with_missing(read: TableData) -> TableData:
+def _with_missing(read: TableData, empty_rows: str) -> TableData:
     """The table, with a sentence about missing values, which are kept."""
     missing = np.isnan(read.X)
     if not missing.any():
@@ -174,10 +180,7 @@ def _with_missing(read: TableData) -> TableData:
     said = [*read.said, f"{_missing_words(read)}; {kept}"]
     n_empty = int(missing.all(axis=1).sum())
     if n_empty:
-        said.append(
-            f"{n_empty} of {len(missing)} rows have no value at all: a fit does not use them, and "
-            "their probabilities are the weights of the components"
-        )
+        said.append(f"{n_empty} of {len(missing)} rows have no value at all: {empty_rows}")
     return replace(read, said=tuple(said))
 
 

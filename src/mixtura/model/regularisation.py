@@ -111,9 +111,11 @@ class Regularisation:
     averages: ClassVar[bool] = False
     """Whether the objective averages over the parameters, and so has a price of each component."""
 
-    def of_total(self, total: float) -> Regularisation:
-        """The regularisation for rows of this weight in all."""
-        return self
+    def at_size(self, moments: Moments) -> Moments:
+        """The moments of an E-step, of a sample as if it were all rows where the objective
+        averages.
+        """
+        return moments
 
     def in_use(self, mixture: Mixture) -> Mixture:
         """The components that have rows: all, unless the objective averages."""

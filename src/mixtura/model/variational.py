@@ -44,6 +44,9 @@ from mixtura.model.regularisation import Regularisation
 from mixtura.model.soundness import EMPTY_BELOW
 from mixtura.model.weight_priors import WeightPrior
 
+SAME_SIZE = 1e-9
+"""Relative difference of two sums of weights that is rounding."""
+
 
 @dataclass(frozen=True, eq=False)
 class Priors:
@@ -224,9 +227,10 @@ class Variational(Regularisation):
 
     averages: ClassVar[bool] = True
 
-    def of_total(self, total: float) -> Variational:
-        """The same priors for rows of this weight."""
-        return replace(self, total=total)
+    def at_size(self, moments: Moments) -> Moments:
+        """The moments of an E-step, of a sample as if it were all rows: as many components."""
+        rate = self.total / moments.total
+        return moments if abs(rate - 1.0) < SAME_SIZE else moments * rate
 
     def posterior(self, mixture: Mixture) -> Posterior:
         """The posterior that a mixture stands for."""

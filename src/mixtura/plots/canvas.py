@@ -15,12 +15,17 @@ from mixtura.base.arrays import Array
 from mixtura.distribution.mixture import Mixture
 from mixtura.model.outlines import intervals, outlines
 from mixtura.plots import LEVELS, component_colours
+from mixtura.plots.region_lines import region_boxes, region_lines
+from mixtura.plots.style import share_name
 
 MODULE = Path(__file__).parents[1] / "web" / "static" / "scatter.js"
 """The file of the scatter module."""
 
 SPREAD = "spread at random"
 """Name of the second axis of a table with one column, which only separates the points."""
+
+REGIONS = (0.5, 0.8, 0.95)
+"""Probabilities of the highest-density regions."""
 
 Axis = dict[str, Any]
 
@@ -89,5 +94,21 @@ def frames(mixture: Mixture, columns: tuple[int, int]) -> list[Array]:
     return [outlines(mixture, columns, level) for level in LEVELS]
 
 
-def _boxes(ranges: Array) -> Array:
-    return np.array([[[a, 0.05], [b, 0.05], [b, 0.95], [a, 0.95], [a, 0.05]] for a, b in ranges])
+def regions(mixture: Mixture, columns: tuple[int, int]) -> list[dict[str, Any]]:
+    """The borders of the highest-density regions, each with its probability in words."""
+    if mixture.n_features == 1:
+        borders = [
+            list(_boxes(ends, 0.1 - 0.04 * place))  # so that labels are not over each other
+            for place, ends in enumerate(region_boxes(mixture, REGIONS))
+        ]
+    else:
+        borders = region_lines(mixture, columns, REGIONS)
+    return [
+        {"label": share_name(level), "lines": [line.tolist() for line in lines]}
+        for level, lines in zip(REGIONS, borders, strict=True)
+    ]
+
+
+def _boxes(ranges: Array, foot: float = 0.05) -> Array:
+    low, high = foot, 1.0 - foot
+    return np.array([[[a, low], [b, low], [b, high], [a, high], [a, low]] for a, b in ranges])

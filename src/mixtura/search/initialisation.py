@@ -101,12 +101,12 @@ def initialised(
     sampled: bool = True,
     leaves: int = MICRO_CLUSTERS,
     noise: NoiseStart | None = None,
-    on_all_rows: bool = False,
+    swaps: bool = True,
 ) -> Initialisation:
     """One start from each initialiser, on a sample where rows are many and ``sampled`` allows it.
 
     Trees have at least so many ``leaves``; ``noise`` tells which rows are left to a noise term.
-    ``on_all_rows`` is for a number of components that depends on the number of rows.
+    Without ``swaps`` many components are searched as few are.
 
     Raises
     ------
@@ -116,20 +116,21 @@ def initialised(
     if not sampled:
         return Initialisation(dataset, named_starts(initialisers, dataset, K, seed, noise), seed)
     n, d = dataset.source.n_rows, dataset.source.n_features
+    many = swaps and are_many(K)
     leaves = max(leaves, MICRO_CLUSTERS_PER_COMPONENT * K)
     initialisers = [
         replace(kind, most_micro_clusters=leaves) if isinstance(kind, Hierarchical) else kind
         for kind in initialisers
     ]
-    m = sample_size(n, d, K) if K > 1 and not on_all_rows else n
+    m = sample_size(n, d, K) if K > 1 else n
     rows = dataset if m == n else dataset.sampled(m, sample_seed(seed))
-    if rows is dataset and are_many(K) and n * K >= LARGE and not on_all_rows:
+    if rows is dataset and many and n * K >= LARGE:
         return Initialisation(dataset, named_starts(ONE_START, dataset, K, seed, noise), seed)
     if rows is dataset or not rows.has_distinct(K + 1):
         first, more = starts_in_turn(initialisers, dataset, K, seed, noise)
         return Initialisation(dataset, first, seed, more=more)
     on_all = cache(lambda: named_starts(initialisers, dataset, K, seed, noise))
-    if are_many(K):
+    if many:
         first = named_starts(MANY_STARTS, rows, K, seed, noise)
         return Initialisation(rows, first, seed, on_all, _judged(dataset, m, K, seed))
     first, more = starts_in_turn(initialisers, rows, K, seed, noise)

@@ -126,7 +126,7 @@ class LocalSearch:
                 for proposals in self._splits(smaller, rng):
                     if over():
                         return
-                    self._try(proposals)
+                    self._try(proposals, tells=smaller is not origin)
             self._try(possible(perturbations(seen, rng)))
 
     def _origin(self, earlier: Sequence[float]) -> FitResult | None:
@@ -188,8 +188,11 @@ class LocalSearch:
             return iter(())
         return _some_at_a_time(splits(seen, values, rng))
 
-    def _try(self, proposals: Sequence[NamedStart]) -> None:
-        """EM from each proposal as long as it may reach a better score."""
+    def _try(self, proposals: Sequence[NamedStart], tells: bool = True) -> None:
+        """EM from each proposal as long as it may reach a better score.
+
+        A split that EM takes back does not tell that there is no better optimum.
+        """
         names = [name for name, _ in proposals]
         starts = [self._filled(start) for _, start in proposals]
         level = self.best.score if self.best.is_valid else -inf
@@ -200,7 +203,8 @@ class LocalSearch:
             self._keep(fit)
         reached = halving.reached(self.best.score, 2 * self.runs.same)
         again = zip(reached, names, strict=True)
-        self.times += sum(at_best and name != "perturbed" for at_best, name in again)
+        if tells:
+            self.times += sum(at_best and name != "perturbed" for at_best, name in again)
 
     def _keep(self, fit: FitResult) -> None:
         """An end, perhaps the best one so far."""

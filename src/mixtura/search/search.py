@@ -53,12 +53,12 @@ def search(
     """
     stopped, seed = stopped or threading.Event(), seed or np.random.SeedSequence(0)
     runs, budget = Runs(problem, plan, stopped), plan.budget
-    K = starts[0].n_components
+    K, averages = starts[0].n_components, problem.regularisation.averages
     with stop_on_signal(stopped):
         several = len(starts) > 1 or (budget is not None and K > 1)
         if not plan.screened or not several:
             found = _each(runs, starts, names)
-        elif budget is not None and budget.size > 1.0 and are_many(K):
+        elif budget is not None and budget.size > 1.0 and are_many(K) and not averages:
             found = _swapped(runs, starts, names, seed)
         else:
             found = _screened(runs, starts, names, seed, more)

@@ -95,7 +95,10 @@ class _Ladder:
             starts = self._from_samples()
         except CollapseError:
             return self._on(dataset, begin.on_all(), self.plan)
-        return self._on(dataset, starts, replace(self.plan, budget=None))
+        # a component that only the sample carries is left without rows
+        searched = self.problem.regularisation.averages
+        budget = self.plan.budget if searched else None
+        return self._on(dataset, starts, replace(self.plan, budget=budget))
 
     def _from_samples(self) -> Sequence[NamedStart]:
         """The starts on all rows, after one sample or more."""

@@ -48,7 +48,8 @@ class Grid:
 
     ``folds`` above 0 adds cross-validation, whatever criterion decides; ``effective`` takes the
     criteria at the effective size of survey weights; ``sort`` orders the components of each fit;
-    ``warm`` holds a further start, a mixture, for some candidates ``(family name, K)``.
+    ``warm`` holds a further start, a mixture, for some candidates ``(family name, K)``; ``columns``
+    are the names of the columns in messages.
     """
 
     ks: Sequence[int]
@@ -61,6 +62,7 @@ class Grid:
     effective: bool = False
     sort: ComponentSort | None = None
     warm: Mapping[tuple[str, int], Mixture] = field(default_factory=dict)
+    columns: Sequence[str] | None = None
 
     @property
     def n_candidates(self) -> int:
@@ -241,7 +243,7 @@ class CandidateFitter:
         """The problem of all rows, and a remark on the data; its regularisation serves all fits."""
         if (family.name, K) not in self._known:
             constraints = self.grid.constraints
-            remark = check_data(self.whole, family, K, constraints)
+            remark = check_data(self.whole, family, K, constraints, self.grid.columns)
             self._known[family.name, K] = remark, problem_of(self.whole, family, K, constraints)
         return self._known[family.name, K]
 

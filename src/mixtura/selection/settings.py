@@ -222,6 +222,7 @@ def grid_of(
         folds=settings.folds or 0,
         effective=settings.sample_size == "effective",
         sort=component_sort_of(settings, d),
+        columns=getattr(settings, "feature_names_in_", None),
     )
 
 

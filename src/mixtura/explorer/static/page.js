@@ -19,6 +19,9 @@ const state = {
   run: null,
   curve: new Map(),
   chosen: false,
+  given: null, // the axis of the given column, "x" or "y"
+  value: null,
+  conditional: null,
 };
 let table;
 let points;
@@ -83,7 +86,7 @@ async function open() {
 /** A frame with its memberships, from the server. */
 const fetchFrame = (frame) =>
   Promise.all([
-    askJson("/api/frame", { ...seen(), frame }),
+    askJson("/api/frame", { ...seen(), frame, ...($("regions").checked ? { regions: 1 } : {}) }),
     askBytes("/api/memberships", { ...seen(), frame }),
   ]);
 
@@ -95,7 +98,7 @@ async function show() {
   draw(answer);
   showTrace();
   showCurve();
-  await showRow();
+  await Promise.all([showRow(), showGiven()]);
 }
 
 /** Draw what changes with each iteration: points, ellipses and texts. */
@@ -103,6 +106,7 @@ function draw([frame, memberships]) {
   const n = table.rows;
   points.set("centres", frame.centres);
   points.set("ellipses", frame.ellipses);
+  points.set("regions", frame.regions);
   points.set("certainty", new Float32Array(memberships, 0, n));
   points.set("memberships", new Uint8Array(memberships, 4 * n));
   points.set("title", describe(frame));
@@ -117,7 +121,12 @@ function describe(frame) {
   const weights = frame.weights
     .map((weight, k) => `cluster ${k} with ${percent(weight)}`)
     .join(", ");
-  return `${whole(table.rows)} points, ${up} over ${across}: ${weights}. ${KEYS_IN_WORDS}`;
+  const regions = frame.regions.length
+    ? ` Borders of the regions with ${table.regions.join(", ")} of the probability.`
+    : "";
+  return (
+    `${whole(table.rows)} points, ${up} over ${across}: ${weights}.${regions} ` + KEYS_IN_WORDS
+  );
 }
 
 function showControls() {
@@ -202,6 +211,7 @@ async function play() {
     draw(answer);
     if (shown - traced > TRACE_PAUSE) showTrace();
     showRowNow();
+    trying(showGiven);
     await new Promise(requestAnimationFrame);
   }
   stop();
@@ -462,6 +472,128 @@ function mostUnsure() {
   points.set("selected", row);
 }
 
+// ---- one column given the other -----------------------------------------------------------------
+
+let givenAsked = false;
+let givenChanged = false;
+
+/** Ask for the conditional distribution, with one request at a time, until it is that of now. */
+async function showGiven() {
+  givenChanged = true;
+  if (givenAsked) return;
+  givenAsked = true;
+  try {
+    while (givenChanged) {
+      givenChanged = false;
+      if (state.given) await askGiven();
+    }
+  } finally {
+    givenAsked = false;
+  }
+}
+
+async function askGiven() {
+  const other = state.given === "x" ? "y" : "x";
+  const { components, family, seed, start } = state.run; // the run that has this frame
+  const said = await askJson("/api/conditional", {
+    ...{ components, family, seed, start, frame: state.frame },
+    ...{ x: state[state.given], y: state[other], value: state.value },
+  });
+  if (!state.given) return;
+  state.conditional = said;
+  $("given-words").textContent = said.sentence;
+  $("given-clusters").textContent = `At this value a row is in ${said.weights}`;
+  $("given-numbers").replaceChildren(
+    ...Object.entries(said.rounded).map(([name, shown]) => {
+      const row = document.createElement("tr");
+      row.append(
+        Object.assign(document.createElement("th"), { textContent: name, scope: "row" }),
+        cell(shown),
+      );
+      return row;
+    }),
+  );
+  drawGiven();
+}
+
+/** The density, with the part between the quantiles filled, and the mean. */
+function drawGiven() {
+  const said = state.conditional;
+  if (!state.given || !said) return;
+  const { mean, "5 %": low, "95 %": high } = said.numbers;
+  const inside = said.places.map((place, i) => [place, said.density[i]]);
+  const middle = inside.filter(([place]) => place >= low && place <= high);
+  const line = (points, more) => ({
+    x: points.map(([place]) => place),
+    y: points.map(([, density]) => density),
+    mode: "lines",
+    hoverinfo: "skip",
+    showlegend: false,
+    ...more,
+  });
+  const top = Math.max(...said.density);
+  const traces = [
+    line(middle, {
+      fill: "tozeroy",
+      fillcolor: colour("--track"),
+      line: { width: 0 },
+    }),
+    line(inside, { line: { color: colour("--accent"), width: 2 } }),
+    line(
+      [
+        [mean, 0],
+        [mean, top],
+      ],
+      { line: { color: colour("--ink"), dash: "dash", width: 1.5 } },
+    ),
+  ];
+  chart($("given-chart"), traces, {
+    x: said.other,
+    y: "density",
+    yMore: { range: [0, 1.08 * top], nticks: 5 },
+  });
+}
+
+/** The columns that can be given: the two of the picture; a former choice that is gone is dropped. */
+function offerGiven(axis) {
+  const named = ["x", "y"].map((which) => [which, table.columns[state[which]].name]);
+  options($("given-column"), [["", "nothing"], ...named], axis ?? "");
+  chooseGiven(axis);
+}
+
+function chooseGiven(axis) {
+  if (axis && axis !== state.given) state.value = null;
+  state.given = axis;
+  $("given-answer").hidden = !axis;
+  $("given-hint").hidden = Boolean(axis);
+  if (!axis) return points.set("mark", null);
+  const { low, high } = table.columns[state[axis]];
+  Object.assign($("given-slider"), { min: low, max: high, step: "any" });
+  setGiven(state.value ?? evenly((low + high) / 2));
+}
+
+/** A value with as many decimals as a few hundred steps across the given column need. */
+function evenly(value) {
+  const { low, high } = table.columns[state[state.given]];
+  const decimals = 2 - Math.floor(Math.log10(high - low));
+  return Number(value.toFixed(Math.min(Math.max(decimals, 0), 20)));
+}
+
+/** Give this value, or the nearest one for which the server answers. */
+function setGiven(value) {
+  const { low, high } = table.columns[state[state.given]];
+  const room = high - low;
+  state.value = Math.min(Math.max(value, low - room), high + room);
+  $("given-slider").value = $("given-value").value = state.value;
+  points.set("mark", { axis: state.given, value: state.value });
+}
+
+async function moveGiven(value) {
+  if (!Number.isFinite(value)) return;
+  setGiven(value);
+  await showGiven();
+}
+
 // ---- other methods ------------------------------------------------------------------------------
 
 const MIXTURE = "Gaussian mixture"; // its name in the comparison
@@ -529,6 +661,8 @@ function showMethod(method, labels) {
     plain: true,
     selected: -1,
     threshold: 0,
+    regions: [],
+    mark: null,
     title: `${method.name}, ${method.clusters} clusters`,
   });
   if (labels) hard(own, labels);
@@ -589,7 +723,7 @@ async function showColumns() {
     [state.x, state.y].map((column) => askBytes("/api/column", { column })),
   );
   // Remove the ellipses of the former columns.
-  for (const name of ["ellipses", "centres"]) points.set(name, []);
+  for (const name of ["ellipses", "centres", "regions"]) points.set(name, []);
   points.set("x_axis", table.columns[state.x]);
   points.set("y_axis", table.columns[state.y]);
   points.set("x", new Float32Array(x));
@@ -599,9 +733,13 @@ async function showColumns() {
 async function chooseColumn(which) {
   const other = which === "x" ? "y" : "x";
   const before = state[which];
+  const given = state.given && state[state.given];
   state[which] = Number($(which).value);
   if (state[which] === state[other]) state[other] = before;
   $(other).value = state[other];
+  const kept = ["x", "y"].find((axis) => state.given && state[axis] === given) ?? null;
+  if (kept) state.given = kept;
+  offerGiven(kept);
   await showColumns();
   await show();
 }
@@ -634,6 +772,10 @@ function listen() {
   on("frame", "input", () => (stop(), go(Number($("frame").value))));
   on("model", "click", toModel);
   on("threshold", "input", showUnsure);
+  on("regions", "change", () => (showLegend(), show()));
+  on("given-column", "change", () => (chooseGiven($("given-column").value || null), showGiven()));
+  on("given-slider", "input", () => moveGiven(evenly($("given-slider").valueAsNumber)));
+  on("given-value", "change", () => moveGiven($("given-value").valueAsNumber));
   on("unsurest", "click", mostUnsure);
   on("compare", "click", compare);
   for (const what of Object.keys(FILES)) on(what, "click", () => save(what));
@@ -657,6 +799,19 @@ function redraw() {
   points.set("title", points.get("title"));
   showTrace();
   showCurve();
+  drawGiven();
+}
+
+/** What the lines and colours of the picture are. */
+function showLegend() {
+  const [inner, outer] = table.levels.map((level) => `${Math.round(100 * level)} %`);
+  const regions =
+    `Labelled lines are the borders of the smallest regions with ${table.regions.join(", ")} of ` +
+    "the probability of the whole mixture in these columns.";
+  $("legend").textContent =
+    `${table.features === 1 ? "Boxes" : "Ellipses"} contain ${inner} and ${outer} of each ` +
+    "component in these columns. The colour of a point is the mean of its clusters' colours, " +
+    `weighted by its memberships. ${$("regions").checked ? regions : ""}`;
 }
 
 async function begin() {
@@ -693,11 +848,9 @@ async function begin() {
     table.starts[0].name,
   );
   $("components").max = table.largest;
-  const [inner, outer] = table.levels.map((level) => `${Math.round(100 * level)} %`);
-  $("legend").textContent =
-    `${table.features === 1 ? "Boxes" : "Ellipses"} contain ${inner} and ${outer} of each ` +
-    "component in these columns. The colour of a point is the mean of its clusters' colours, " +
-    "weighted by its memberships.";
+  showLegend();
+  $("given").hidden = table.features === 1;
+  offerGiven(null);
   redraw();
   listen();
   await showColumns();

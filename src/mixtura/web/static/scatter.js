@@ -5,8 +5,9 @@
 // memberships (bytes, n x K, in 255ths), certainty (bytes, n float32), colours (at least K triples,
 // 0 to 255), centres ([k][x, y]) and ellipses ([level][k][[x, y], ...]) in units of the axes,
 // threshold (rows whose certainty is below it are grey), selected (a row, or -1; set by clicks and
-// keys), title (the text for screen readers), plain (true: a small picture without axes). The
-// module computes pixels only.
+// keys), title (the text for screen readers), plain (true: a small picture without axes). It may
+// have regions ([level]{label, lines: [[x, y], ...]}, borders in units of the axes) and mark ({axis:
+// "x" or "y", value}, a line at a value). The module computes pixels only.
 //
 // With shares (bytes, n x K uint16, in 65535ths: memberships precise enough to be read as numbers)
 // a panel below the picture has a slider for the threshold and the bars of the selected row. Rows
@@ -256,7 +257,7 @@ class Scatter {
       [["x", "y", "x_axis", "y_axis"], () => this.reset()],
       [["memberships", "certainty", "colours", "threshold"], () => this.refresh("light")],
       [["ellipses"], () => this.grow()],
-      [["centres", "selected", "title"], () => this.refresh()],
+      [["centres", "selected", "title", "regions", "mark"], () => this.refresh()],
     ].flatMap(([names, handler]) => names.map((name) => [`change:${name}`, handler]));
     for (const [event, handler] of this.handlers) this.model.on(event, handler);
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
@@ -431,6 +432,7 @@ class Scatter {
     context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     if (!get("plain")) this.drawAxes(context);
     this.drawEllipses(context);
+    this.drawRegions(context);
     this.drawSelected(context);
   }
 
@@ -538,13 +540,68 @@ class Scatter {
     }
   }
 
-  drawEllipses(context) {
-    const levels = this.model.get("ellipses") ?? [];
+  /** Restrict drawing to the area of the picture, until context.restore(). */
+  clip(context) {
     const { left, top, right, bottom } = this.area;
     context.save();
     context.beginPath();
     context.rect(left, top, right - left, bottom - top);
     context.clip();
+  }
+
+  /** The borders of regions with their labels, and the line at a value. */
+  drawRegions(context) {
+    this.clip(context);
+    const borders = (this.model.get("regions") ?? []).flatMap(({ label, lines }) =>
+      lines.map((line) => ({ label, line: line.map((place) => this.toPixels(place)) })),
+    );
+    for (const { line } of borders) this.drawLine(context, line, []);
+    for (const { line, label } of borders) this.drawLabel(context, line, label);
+    const mark = this.model.get("mark");
+    if (mark) {
+      const { left, top, right, bottom } = this.area;
+      const [x, y] = this.toPixels([mark.value, mark.value]);
+      const ends = { x: [[x, top], [x, bottom]], y: [[left, y], [right, y]] }[mark.axis];
+      this.drawLine(context, ends, [6, 4]);
+    }
+    context.restore();
+  }
+
+  drawLine(context, line, dashes) {
+    context.beginPath();
+    line.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
+    context.setLineDash([]);
+    context.strokeStyle = this.style.paper;
+    context.lineWidth = 3.5;
+    context.globalAlpha = 0.6;
+    context.stroke();
+    context.globalAlpha = 1;
+    context.setLineDash(dashes);
+    context.strokeStyle = this.style.ink;
+    context.lineWidth = 1.4;
+    context.stroke();
+    context.setLineDash([]);
+  }
+
+  /** The probability inside a border, at its highest place. */
+  drawLabel(context, line, label) {
+    const y = line.reduce((least, place) => Math.min(least, place[1]), Infinity);
+    const highest = line.filter((place) => place[1] < y + 0.5).map(([across]) => across);
+    const x = (Math.min(...highest) + Math.max(...highest)) / 2;
+    context.font = `11px ${this.style.font}`;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    context.strokeStyle = this.style.paper;
+    context.lineWidth = 4;
+    context.lineJoin = "round";
+    context.strokeText(label, x, y);
+    context.fillStyle = this.style.ink;
+    context.fillText(label, x, y);
+  }
+
+  drawEllipses(context) {
+    const levels = this.model.get("ellipses") ?? [];
+    this.clip(context);
     levels.forEach((outlines, level) =>
       outlines.forEach((outline, k) => this.drawOutline(context, outline, k, level)),
     );
