@@ -460,6 +460,16 @@ def test_a_mixture_has_no_distance_from_itself(mixture):
         assert mixture.kl_bounds(reordered)[1] == pytest.approx(0.0, abs=1e-12)
 
 
+def test_components_without_weight_change_no_bound():
+    means, one = [[0.0, 0.0], [3.0, 1.0]], [np.eye(2)]
+    both = Mixture.from_parameters([0.4, 0.6], means, one * 2)
+    second = Mixture.from_parameters([1.0], means[1:], one)
+    padded = Mixture.from_parameters([0.0, 1.0], means, one * 2)
+    assert padded.kl_bounds(both) == second.kl_bounds(both)
+    assert both.kl_bounds(padded) == both.kl_bounds(second)
+    assert padded.kl_bounds(padded) == (0.0, 0.0)
+
+
 def test_names_decide_the_order_of_columns():
     p, q = mixture_of(seed=0), mixture_of(seed=1)
     assert p.kl(q.marginal(["d", "b", "a", "c"]), n_samples=1000).value == pytest.approx(

@@ -73,10 +73,16 @@ def kl_variational(p: MixtureDensity, q: MixtureDensity) -> float:
 
 def kl_bounds(p: MixtureDensity, q: MixtureDensity) -> tuple[float, float]:
     """A lower and an upper bound."""
-    q = aligned(p, q)
+    p, q = _of_positive_weight(p), _of_positive_weight(aligned(p, q))
     products = logsumexp(_log_overlaps(p, q), b=q.weights, axis=1)
     lower = p.weights @ (_log_fits(p, p) - products - entropies_of_components(p))
     return max(0.0, float(lower)), _upper_bound(p, q)
+
+
+def _of_positive_weight(mixture: MixtureDensity) -> MixtureDensity:
+    """The components that have a weight."""
+    own = np.flatnonzero(mixture.weights)
+    return mixture if len(own) == mixture.n_components else mixture.select(own)
 
 
 def _upper_bound(p: MixtureDensity, q: MixtureDensity) -> float:
@@ -84,8 +90,7 @@ def _upper_bound(p: MixtureDensity, q: MixtureDensity) -> float:
     of p and ``sum_a g_ab`` those of q, by turns.
     """
     apart = _pairs(p, q)
-    with np.errstate(divide="ignore"):
-        log_p, log_q = np.log(p.weights)[:, None], np.log(q.weights)
+    log_p, log_q = np.log(p.weights)[:, None], np.log(q.weights)
     log_f = log_p + log_q
     value = np.inf
     for _ in range(MOST_SWEEPS):
