@@ -252,6 +252,9 @@ def test_known_classes_are_named(here, faithful, capsys):
     [
         (["model.safetensors", "0"], 2, "Must be >= 1"),
         (["model.safetensors", "many"], 2, "many"),
+        (["model.safetensors", "2.5"], 2, "a whole number such as 3, but got '2.5'"),
+        (["model.safetensors", "5", "--seed", "1.7"], 2, "a whole number such as 3"),
+        (["model.safetensors", "5", "-o", "-"], 2, "'-' is standard input"),
         (["model.safetensors"], 2, "requires an argument"),
         (["none.safetensors", "5"], 1, "none.safetensors"),
         (["model.safetensors", "5", "--component", "2"], 2, "from 0 to 1, or -1 for the noise"),

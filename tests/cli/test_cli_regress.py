@@ -247,6 +247,8 @@ def test_inputs_of_a_model_may_be_chosen(here):
         ((*REGRESS, "--model", "m", "--weights", "w"), 2, "--model has a mixture already"),
         (("regress", FAITHFUL, "--target", "wating"), 1, "did you mean 'waiting'?"),
         (("regress", "nowhere.csv", "--target", "y"), 1, "nowhere.csv: No such file"),
+        ((*REGRESS, "--save-model", "-"), 2, "'-' is standard input"),
+        ((*REGRESS, "--target", "eruptions"), 1, "no column is left"),
         ((*REGRESS, "--drop", "eruptions"), 1, "at least one column of numbers"),
         (("regress", "flat.csv", "--target", "y"), 1, "the same value in every row"),
         (("regress", "empty.csv", "--target", "y"), 1, "there is none"),

@@ -318,6 +318,12 @@ def test_the_certificate_holds_at_the_optimum_and_not_before() -> None:
     assert not short.certify(X).holds
 
 
+def test_a_start_alone_is_no_optimum() -> None:
+    start = BayesianGaussianMixture(4, max_iter=0, random_state=0).fit(groups(apart=2.5))
+    assert (start.counts_ == 0.0).any()  # components that only the prior has
+    assert not start.certificate_.holds
+
+
 def test_default_fits_have_no_lower_bounds_than_scikit_learn() -> None:
     X = load_iris().data
     for kind in KINDS:

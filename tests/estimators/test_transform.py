@@ -203,6 +203,12 @@ def test_a_component_that_does_not_exist_is_named(component):
         known_mixture().sample(5, component=component)
 
 
+@pytest.mark.parametrize("n", [1.5, True, "3"])
+def test_a_number_of_rows_is_a_whole_number(n):
+    with pytest.raises((ValueError, TypeError), match=r"integer of at least 1|not supported"):
+        known_mixture().sample(n)
+
+
 # ---- order of components -------------------------------------------------------------------------
 
 

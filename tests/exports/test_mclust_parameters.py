@@ -94,6 +94,10 @@ def test_numbers_need_no_lists_of_one():
     assert read.weights_.tolist() == [1.0]
 
 
+OBLIQUE = np.repeat((np.eye(4) + 0.5)[:, :, None], 3, axis=2)
+"""Three equal covariances with correlations, as an array of R."""
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -122,6 +126,14 @@ def test_numbers_need_no_lists_of_one():
         (
             changed({"variance": {"sigma": np.zeros((4, 4, 3)).tolist()}}),
             "the covariance of component 0 must be positive definite",
+        ),
+        (
+            changed({"variance": {"modelName": ["VVI"], "sigma": OBLIQUE.tolist()}}),
+            "modelName is VVI, but the covariances are not of that shape",
+        ),
+        (
+            changed({"variance": {"modelName": ["EEE"], "sigma": (OBLIQUE * [1, 2, 3]).tolist()}}),
+            "modelName is EEE, but the covariances are not of that shape",
         ),
     ],
 )

@@ -14,7 +14,7 @@ from mixtura.cli.console import PlainConsole, consoles, grid, notes, print_json,
 from mixtura.cli.data import errors_with_column_names, read_data
 from mixtura.cli.exit_codes import UsageError
 from mixtura.cli.interruption import Interruption, interruptible_command, interruption_sentence
-from mixtura.cli.options import Force, Json, Output, Quiet, Seed, TimeLimit, family_names
+from mixtura.cli.options import Force, Json, Output, Quiet, Seed, TimeLimit, Whole, family_names
 from mixtura.cli.output_files import Writer, write_files
 from mixtura.cli.output_path import default_output
 from mixtura.cli.reading_options import ALL_COLUMNS, ReadingOptions
@@ -59,7 +59,7 @@ def run(
     /,
     *,
     truth: str | None = None,
-    components: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    components: Annotated[int | None, Whole, Parameter(validator=Number(gte=1))] = None,
     family: str = "VVV",
     reading: ReadingOptions = ALL_COLUMNS,
     output: Output = None,

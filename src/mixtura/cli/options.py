@@ -5,21 +5,43 @@ from __future__ import annotations
 import difflib
 import re
 import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
 from mixtura.cli.exit_codes import UsageError
+from mixtura.cli.standard_input import STANDARD_INPUT_NAME
 
+
+def _whole_number(_: Any, tokens: Sequence[Token]) -> int:
+    """A number without decimals, which the parser would round in silence."""
+    text = tokens[0].value
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"expected a whole number such as 3, but got {text!r}.") from None
+
+
+def _is_a_name(_: Any, path: Path | None) -> None:
+    """Refuse ``-``, which stands for standard input alone."""
+    if str(path) == STANDARD_INPUT_NAME:
+        raise UsageError("'-' is standard input, and no file to write; give the name of a file.")
+
+
+Whole = Parameter(converter=_whole_number)
 Seed = Annotated[
-    int, Parameter(validator=Number(gte=0, lt=2**32), help="The same seed gives the same result.")
+    int,
+    Whole,
+    Parameter(validator=Number(gte=0, lt=2**32), help="The same seed gives the same result."),
 ]
 Json = Annotated[bool, Parameter(help="Print one JSON document and nothing else on stdout.")]
 Force = Annotated[bool, Parameter(help="Overwrite existing files.")]
 Threads = Annotated[
     int | None,
+    Whole,
     Parameter(
         validator=Number(gte=1),
         help="Number of threads; it never changes a result. By default all processors are used.",
@@ -33,9 +55,10 @@ TimeLimit = Annotated[
         "after that. No limit by default.",
     ),
 ]
-Count = Annotated[int | None, Parameter(validator=Number(gte=1))]
-AtLeastTwo = Annotated[int | None, Parameter(validator=Number(gte=2))]
-Output = Annotated[Path | None, Parameter(alias="-o")]
+Count = Annotated[int | None, Whole, Parameter(validator=Number(gte=1))]
+AtLeastTwo = Annotated[int | None, Whole, Parameter(validator=Number(gte=2))]
+FileToWrite = Annotated[Path | None, Parameter(validator=_is_a_name)]
+Output = Annotated[FileToWrite, Parameter(alias="-o")]
 Quiet = Annotated[bool, Parameter(alias="-q", help="Print only notes and errors.")]
 
 

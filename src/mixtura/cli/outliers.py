@@ -25,7 +25,7 @@ from mixtura.cli.data import read_data
 from mixtura.cli.exit_codes import DONE, UsageError
 from mixtura.cli.formatting import counted, rounded_like
 from mixtura.cli.interruption import Interruption, interruptible_command, interruption_sentence
-from mixtura.cli.options import Force, Json, Output, Quiet, TimeLimit
+from mixtura.cli.options import Force, Json, Output, Quiet, TimeLimit, Whole
 from mixtura.cli.output_path import check_output
 from mixtura.cli.reading_options import NO_WEIGHTS, WeightOptions
 from mixtura.cli.selection import chosen_mixture, select
@@ -60,7 +60,7 @@ class OutlierOptions:
     smallest_group: Annotated[float, Parameter(validator=Number(gte=0, lte=0.5))] = 0.0
     """Components with less than this share of the rows are groups of outliers."""
 
-    top: Annotated[int, Parameter(validator=Number(gte=1))] = LISTED
+    top: Annotated[int, Whole, Parameter(validator=Number(gte=1))] = LISTED
     """The number of rows that are listed, the least likely first."""
 
     def check(self) -> None:

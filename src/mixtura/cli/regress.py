@@ -12,7 +12,7 @@ from mixtura.base.numbering import row_numbers
 from mixtura.cli.console import PlainConsole, consoles, notes, print_json
 from mixtura.cli.exit_codes import UsageError
 from mixtura.cli.interruption import interruptible_command, interruption_sentence
-from mixtura.cli.options import Force, Json, Output, Quiet, TimeLimit, quantile_levels
+from mixtura.cli.options import FileToWrite, Force, Json, Output, Quiet, TimeLimit, quantile_levels
 from mixtura.cli.reading_options import NO_WEIGHTS, WeightOptions, refuse_twice
 from mixtura.cli.regressions import Prediction, by_fit, by_model
 from mixtura.cli.selection_options import REGRESSION, RegressionOptions
@@ -37,7 +37,7 @@ def run(
     quantiles: str = "0.05,0.95",
     reading: WeightOptions = NO_WEIGHTS,
     options: RegressionOptions = REGRESSION,
-    save_model: Path | None = None,
+    save_model: FileToWrite = None,
     output: Output = None,
     time_limit: TimeLimit = None,
     force: Force = False,

@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 
 from mixtura.cli.console import print_json
 from mixtura.cli.exit_codes import DONE, UsageError
-from mixtura.cli.options import Force, Json, Output, Seed
+from mixtura.cli.options import Force, Json, Output, Seed, Whole
 from mixtura.cli.output_path import check_output
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ ENDINGS = (".csv", ".parquet")
 
 def run(
     model: Path,
-    n: Annotated[int, Parameter(validator=Number(gte=1))],
+    n: Annotated[int, Whole, Parameter(validator=Number(gte=1))],
     /,
     *,
-    component: Annotated[int | None, Parameter(allow_leading_hyphen=True)] = None,
+    component: Annotated[int | None, Whole, Parameter(allow_leading_hyphen=True)] = None,
     seed: Seed = 0,
     output: Output = None,
     force: Force = False,

@@ -13,7 +13,7 @@ from mixtura.cli.console import PlainConsole, consoles, grid, notes, print_json,
 from mixtura.cli.data import errors_with_column_names, read_data
 from mixtura.cli.exit_codes import UsageError
 from mixtura.cli.interruption import interruptible_command, interruption_sentence
-from mixtura.cli.options import Json, Quiet, Seed, Threads, TimeLimit, family_names
+from mixtura.cli.options import Json, Quiet, Seed, Threads, TimeLimit, Whole, family_names
 from mixtura.cli.reading_options import NO_WEIGHTS, WeightOptions
 
 
@@ -22,14 +22,14 @@ def run(
     /,
     *,
     family: str = "VVV",
-    first: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
-    most: Annotated[int, Parameter(validator=Number(gte=1))] = 9,
+    first: Annotated[int, Whole, Parameter(validator=Number(gte=1))] = 1,
+    most: Annotated[int, Whole, Parameter(validator=Number(gte=1))] = 9,
     level: Annotated[float, Parameter(validator=Number(gt=0, lt=1))] = 0.05,
-    replicates: Annotated[int, Parameter(validator=Number(gte=1))] = 199,
+    replicates: Annotated[int, Whole, Parameter(validator=Number(gte=1))] = 199,
     reading: WeightOptions = NO_WEIGHTS,
     seed: Seed = 0,
     threads: Threads = None,
-    starts: Annotated[int, Parameter(validator=Number(gte=1))] = 4,
+    starts: Annotated[int, Whole, Parameter(validator=Number(gte=1))] = 4,
     time_limit: TimeLimit = None,
     json: Json = False,
     quiet: Quiet = False,

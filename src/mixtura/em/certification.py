@@ -409,7 +409,8 @@ def _complete_data_objective(problem: Problem, moments: Moments, mixture: Mixtur
         moments.taken_about(mixture.means), problem.family.shares_all, problem.regularisation
     )
     filled = sums.weights > 0
-    logs = np.log(mixture.weights[filled])
+    with np.errstate(divide="ignore"):  # a start of variational Bayes may have empty components
+        logs = np.log(mixture.weights[filled])
     share = sums.rows.reshape(-1, *[1] * (sums.scatter.ndim - 1)) * (
         mixture.n_features if sums.scatter.ndim == 1 else 1
     )

@@ -31,7 +31,7 @@ from mixtura.distribution.parametrisation import (
 from mixtura.estimators.memberships import MembershipTransformer
 from mixtura.families import family_named
 from mixtura.inputs.fixed_parameters import fixed_parameters_of
-from mixtura.inputs.parameters import seed_of
+from mixtura.inputs.parameters import check_count, seed_of
 from mixtura.inputs.rows import checked_weights, dataset_for, observation_of, rows_of
 from mixtura.model.criteria import aic, bic, icl
 from mixtura.model.fit_result import Evaluation, FitResult
@@ -295,6 +295,7 @@ class FittedMixture(MembershipTransformer, DensityMixin, BaseEstimator):  # type
                 f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one "
                 "sample."
             )
+        check_count("n_samples", n_samples, 1)
         rng = np.random.default_rng(
             seed_of(self.random_state if random_state is None else random_state)
         )

@@ -45,6 +45,9 @@ ONE_COMPONENT = {"X": "EII", "XII": "EII", "XXI": "EEI", "XXX": "EEE"}
 
 WITH_ALL_DIGITS = "In R, write by jsonlite::toJSON(..., digits = NA)."
 
+SHAPE_ROUNDING = 1e-4
+"""Covariances of numbers with at least four digits have the shape of their family within this."""
+
 WEIGHTS_ROUNDING = 1e-6
 """Proportions of numbers with at least seven digits sum to one within this."""
 
@@ -209,7 +212,12 @@ def _covariance(variance: Document, family: str, K: int, d: int) -> Covariance:
     else:
         values = np.einsum("kjj->kj", matrices) if needs is Scatter.DIAGONAL else matrices
     values = np.ascontiguousarray(values)
-    return stored_covariances(family, values[0] if FAMILIES[family].shares_all else values, K, d)
+    found = stored_covariances(family, values[0] if FAMILIES[family].shares_all else values, K, d)
+    deviations = np.sqrt(np.einsum("kjj->kj", matrices))
+    allowed = SHAPE_ROUNDING * deviations[:, :, None] * deviations[:, None, :]
+    if (np.abs(found.dense() - matrices) > allowed).any():
+        variance.refuse(f"modelName is {family}, but the covariances are not of that shape")
+    return found
 
 
 def _columns(document: Document, d: int) -> tuple[str, ...] | None:

@@ -281,6 +281,10 @@ class Table:
             else:
                 chosen[column.name] = column.values
                 earlier[_fingerprint(column.values)] = column.name
+        if not chosen and not left_out:
+            raise DataError(
+                f"{self.source}: expected at least one column of numbers, but no column is left."
+            )
         if not chosen:
             reasons = "; ".join(
                 f"{name!r} is {reason}. {self.column(name).advice}".rstrip(". ")
