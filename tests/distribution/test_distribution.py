@@ -427,3 +427,20 @@ def test_a_name_needs_names():
 def test_bad_questions_are_named(call, match):
     with pytest.raises(ValueError, match=match):
         call(mixture_of())
+
+
+def test_a_mixture_is_printed_in_one_line() -> None:
+    """Not with its arrays, of which a conditional mixture has thousands."""
+    two = Mixture.from_parameters(
+        [0.5, 0.5], [[0.0, 1.0], [2.0, 3.0]], [np.eye(2)] * 2, columns=["a", "b"]
+    )
+    assert repr(two) == "Mixture(2 components, 2 columns: a, b)"
+    many = two.condition({"a": np.zeros(50)})
+    assert repr(many) == "ConditionalMixture(50 times 2 components, 1 column: b)"
+    np.testing.assert_array_equal(two.covariances, [np.eye(2)] * 2)
+
+
+def test_text_is_no_value() -> None:
+    two = Mixture.from_parameters([1.0], [[0.0, 1.0]], [np.eye(2)], columns=["a", "b"])
+    with pytest.raises(ValueError, match="numbers"):
+        two.condition({"a": "4.5"})

@@ -181,6 +181,13 @@ def test_batches_that_cannot_be_read_leave_the_model_as_it_was() -> None:
     assert model.n_rows_seen_ == 300
 
 
+def test_another_number_of_components_is_refused() -> None:
+    X, _ = groups(300)
+    model = GaussianMixture(3, random_state=0).partial_fit(X).set_params(n_components=4)
+    with pytest.raises(ValueError, match="the stream has 3"):
+        model.partial_fit(X)
+
+
 def test_a_first_batch_with_too_few_rows_is_refused() -> None:
     with pytest.raises(ValueError, match="n_components"):
         GaussianMixture(5).partial_fit(groups(3)[0])

@@ -20,6 +20,8 @@ def numbers_from(name: str, values: Any) -> Array:
     """
     refuse_masked(name, values)
     try:
+        if np.asarray(values).dtype.kind in "US":  # NumPy would read it
+            raise TypeError
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be numbers, but {reprlib.repr(values)} came.") from None

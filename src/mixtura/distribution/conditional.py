@@ -41,7 +41,7 @@ from mixtura.distribution.t_density import log_fall, log_peak
 from mixtura.distribution.univariate import Univariate, checked_levels
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ConditionalMixture(Generic[Kind]):
     """m mixtures of the same e columns, one for each row of given values.
 
@@ -74,6 +74,9 @@ class ConditionalMixture(Generic[Kind]):
     scales: Array | None
     noise: Array | None
     components: Kind
+
+    def __repr__(self) -> str:
+        return f"ConditionalMixture({len(self)} times {self.components._summary})"
 
     @property
     def n_components(self) -> int:

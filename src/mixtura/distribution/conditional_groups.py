@@ -15,7 +15,7 @@ from mixtura.distribution.conditional import ConditionalMixture
 from mixtura.distribution.mixture_density import Kind
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ConditionalGroups(Generic[Kind]):
     """m mixtures of the same e columns, of rows in which different columns were given.
 
@@ -47,6 +47,9 @@ class ConditionalGroups(Generic[Kind]):
     ) -> ConditionalMixture[Kind] | ConditionalGroups[Kind]:
         """The mixtures of all parts; of a single one just that."""
         return parts[0][1] if len(parts) == 1 else cls(tuple(parts))
+
+    def __repr__(self) -> str:
+        return f"ConditionalGroups({len(self)} rows in {len(self.groups)} groups)"
 
     @property
     def n_components(self) -> int:

@@ -41,14 +41,7 @@ from mixtura.distribution.given_parameters import (
     shaped,
 )
 from mixtura.distribution.mean_and_covariance import covariance_of, inflation, mean_of
-from mixtura.distribution.mixture_density import (
-    LOG_2PI,
-    NOISE_LABEL,
-    MixtureDensity,
-    labels_of,
-    log_density,
-    posterior,
-)
+from mixtura.distribution.mixture_density import NOISE_LABEL, MixtureDensity
 from mixtura.distribution.modes import Modes, modes
 from mixtura.distribution.multivariate_cdf import cdf as multivariate_cdf
 from mixtura.distribution.noise import Noise
@@ -63,10 +56,8 @@ from mixtura.distribution.regions import (
 )
 from mixtura.distribution.univariate import Univariate, checked_levels
 
-__all__ = ["LOG_2PI", "NOISE_LABEL", "Mixture", "labels_of", "log_density", "posterior"]
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mixture(MixtureDensity):
     """A mixture distribution: ``p(x) = sum_k weights_k N(x | means_k, covariance_k)``.
 
@@ -84,8 +75,9 @@ class Mixture(MixtureDensity):
         Mixing proportions; they sum to one, or with noise to ``1 - noise.weight``.
     means : (K, d)
     covariance : Spherical, Diagonal or Dense
-        K covariance matrices in one of the three stored forms, ``covariance.dense()`` as
-        (K, d, d); scale matrices of t components.
+        K covariance matrices in one of the three stored forms; scale matrices of t components.
+    covariances : (K, d, d)
+        The same as matrices.
     noise : Noise, optional
         A uniform density (:mod:`mixtura.distribution.noise`).
     tails : (K,), optional

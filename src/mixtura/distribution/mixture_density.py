@@ -27,11 +27,14 @@ NOISE_LABEL = -1
 """The label of rows that belong to the noise."""
 
 
+MOST_NAMES = 8
+"""Names of columns in a repr."""
+
 Kind = TypeVar("Kind", bound="MixtureDensity")
 """A mixture makes others of its own class."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MixtureDensity:
     """``p(x) = sum_k weights_k N(x | means_k, covariance_k)``, perhaps with a noise term.
 
@@ -45,6 +48,27 @@ class MixtureDensity:
     noise: Noise | None = None
     tails: Array | None = None
     columns: tuple[str, ...] | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._summary})"
+
+    @property
+    def _summary(self) -> str:
+        """``3 t components and noise, 2 columns: eruptions, waiting``."""
+        K, d = self.n_components, self.n_features
+        kind = "" if self.tails is None else "t "
+        noise = "" if self.noise is None else " and noise"
+        names = ""
+        if self.columns is not None:
+            more = [f"and {d - MOST_NAMES} more"] if d > MOST_NAMES else []
+            names = ": " + ", ".join([*self.columns[:MOST_NAMES], *more])
+        components = f"{K} {kind}component{'s' * (K > 1)}{noise}"
+        return f"{components}, {d} column{'s' * (d > 1)}{names}"
+
+    @property
+    def covariances(self) -> Array:
+        """Covariance matrices (K,d,d) of the components; scale matrices of t components."""
+        return np.array(self.covariance.dense())
 
     @property
     def is_plain(self) -> bool:

@@ -95,6 +95,11 @@ class StreamedMixture(MixtureInference):
             dataset = dataset_for(self, X, sample_weight)
             self._follow(Stream.begun(self._problem_of(dataset), self.mixture_))
             return self
+        if len(self.means_) != self.n_components:
+            raise ValueError(
+                f"n_components is {self.n_components}, but the stream has {len(self.means_)} "
+                "components. Call fit for another number, or begin with a clone of the estimator."
+            )
         dataset = dataset_for(self, X, sample_weight)
         if dataset.source.n_rows == 0:
             raise DataError("a batch needs at least one row of positive weight, but has none.")
