@@ -211,7 +211,7 @@ class Posterior:
             yield replace(mixture, weights=own, means=means, covariance=covariance)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Variational(Regularisation):
     """The priors as the regularisation of EM, whose objective then is the lower bound.
 
@@ -222,8 +222,8 @@ class Variational(Regularisation):
         The weight of all rows.
     """
 
-    priors: Priors = None  # type: ignore[assignment]  # fields before it have defaults
-    total: float = 0.0
+    priors: Priors
+    total: float
 
     averages: ClassVar[bool] = True
 
