@@ -7,8 +7,8 @@ One group stays, the other moves to the right while batches of 200 rows come in.
 the same, and the ellipse lies over the whole way.
 """
 
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from mixtura import GaussianMixture, plots
 
@@ -22,7 +22,8 @@ for batch in batches:
     followed.partial_fit(batch, forgetting=0.998)
     averaged.partial_fit(batch, step_power=1.0)
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
+figure = Figure(figsize=(9, 3.6), layout="constrained")
+axes = figure.subplots(1, 2, sharey=True)
 for ax, model, title in zip(
     axes, (followed, averaged), ("forgetting=0.998", "step_power=1.0"), strict=True
 ):

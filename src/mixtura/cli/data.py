@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from mixtura.base.numbering import row_name
 from mixtura.cli.formatting import counted
 from mixtura.cli.reading_options import LabelOptions, ReadingOptions, WeightOptions, refuse_twice
 
@@ -65,6 +66,23 @@ def say_what_is_used(read: TableData, out: PlainConsole, err: PlainConsole) -> N
             f"check: {', '.join(few)}: {FEW_VALUES} different values or fewer; if this is a "
             "category and not a measurement, leave it out with --drop"
         )
+
+
+def say_unanswered(err: PlainConsole, reasons: Sequence[str], more: str = "") -> None:
+    """Print how many rows have no answer, the reason of the first, and ``more`` of them.
+
+    The reason of a row that has one is empty.
+    """
+    without = [i for i, reason in enumerate(reasons) if reason]
+    if without:
+        err.say(
+            f"warning: {len(without)} of {len(reasons)} rows have no answer, first "
+            f"{row_name(without[0])}: {reasons[without[0]]}.{more}",
+            style="yellow",
+        )
+
+
+IN_THE_NOTES = " The column note has the reason of each."
 
 
 @contextmanager

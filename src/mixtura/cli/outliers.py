@@ -15,13 +15,12 @@ from mixtura.base.numbering import (
     capitalised,
     component_name,
     number_of,
-    row_name,
     row_number,
     row_numbers,
 )
 from mixtura.base.postponed import warn_again, with_warnings
 from mixtura.cli.console import PlainConsole, consoles, grid, notes, print_json
-from mixtura.cli.data import read_data
+from mixtura.cli.data import read_data, say_unanswered
 from mixtura.cli.exit_codes import DONE, UsageError
 from mixtura.cli.formatting import counted, rounded_like
 from mixtura.cli.interruption import Interruption, interruptible_command, interruption_sentence
@@ -250,13 +249,7 @@ def _by_model(
         raise DataError(
             f"{error} The model needs the columns {', '.join(map(repr, loaded.feature_names))}."
         ) from None
-    without = [i for i, reason in enumerate(reasons) if reason]
-    if without:
-        err.say(
-            f"warning: {len(without)} of {len(X)} rows have no answer, first "
-            f"{row_name(without[0])}: {reasons[without[0]]}.",
-            style="yellow",
-        )
+    say_unanswered(err, reasons)
     for line in table.said:
         out.say(line)
     names = tuple(loaded.feature_names)

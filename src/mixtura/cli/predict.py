@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mixtura.base.numbering import row_name
 from mixtura.cli.console import PlainConsole, print_json
+from mixtura.cli.data import IN_THE_NOTES, say_unanswered
 from mixtura.cli.exit_codes import DONE
 from mixtura.cli.options import Force, Json, Output
 from mixtura.cli.reading_options import USUAL_FORMAT, FormatOptions
 from mixtura.cli.result_files import memberships, notes_of_rows
-
-if TYPE_CHECKING:
-    from mixtura.base.arrays import Array
-    from mixtura.inputs.tables import Table
 
 
 def run(
@@ -60,7 +56,9 @@ def run(
             f"{error} The model needs the columns {', '.join(map(repr, loaded.feature_names))}."
         ) from None
     err = PlainConsole(stderr=True)
-    _say(err, table, X, reasons)
+    say_unanswered(err, reasons, IN_THE_NOTES)
+    for line in table.said:
+        err.say(line)
     probabilities = loaded.mixture.posterior(X)
     probabilities[[bool(reason) for reason in reasons]] = np.nan
     columns = memberships(
@@ -86,20 +84,6 @@ def run(
     elif not output:
         write_rows(sys.stdout, columns)
     return DONE
-
-
-def _say(err: PlainConsole, table: Table, X: Array, reasons: list[str]) -> None:
-    """Print on stderr, before any result, which rows have no answer and how the file was read."""
-    without = [i for i, reason in enumerate(reasons) if reason]
-    if without:
-        err.say(
-            f"warning: {len(without)} of {len(X)} rows have no answer, first "
-            f"{row_name(without[0])}: {reasons[without[0]]}. The column note has the reason of "
-            "each.",
-            style="yellow",
-        )
-    for line in table.said:
-        err.say(line)
 
 
 def _without_empty(values: Any) -> Any:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixtura.base.numbering import row_name
 from mixtura.cli.console import PlainConsole
-from mixtura.cli.data import say_what_is_used
+from mixtura.cli.data import IN_THE_NOTES, say_unanswered, say_what_is_used
 from mixtura.cli.exit_codes import UsageError
 from mixtura.cli.formatting import counted, title
 from mixtura.cli.interruption import Interruption
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from mixtura.distribution.mixture import Mixture
     from mixtura.estimators.model_file import Model
     from mixtura.inputs.table_data import TableData
-    from mixtura.inputs.tables import Table
     from mixtura.model.regression import Regression
 
 
@@ -223,7 +221,9 @@ def by_model(
             f"{error} The inputs of the model are {', '.join(map(repr, inputs))}; --columns or "
             "--drop take some of them."
         ) from None
-    _say_unanswered(err, table, X, reasons)
+    say_unanswered(err, reasons, IN_THE_NOTES)
+    for line in table.said:
+        err.say(line)
     whole = replace(model.mixture, columns=model.feature_names)
     mixture = whole.marginal([*inputs, *targets])
     said.say(
@@ -250,17 +250,3 @@ def _inputs_of(
             f"{', '.join(map(repr, names))}; name fewer of them in --target or --drop."
         )
     return inputs
-
-
-def _say_unanswered(err: PlainConsole, table: Table, X: Array, reasons: Sequence[str]) -> None:
-    """Print on stderr which rows have no answer, and how the file was read."""
-    without = [i for i, reason in enumerate(reasons) if reason]
-    if without:
-        err.say(
-            f"warning: {len(without)} of {len(X)} rows have no answer, first "
-            f"{row_name(without[0])}: {reasons[without[0]]}. The column note has the reason of "
-            "each.",
-            style="yellow",
-        )
-    for line in table.said:
-        err.say(line)

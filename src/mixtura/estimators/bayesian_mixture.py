@@ -22,9 +22,8 @@ from mixtura.base.underflow import ignore_underflow
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.distribution.mixture import Mixture
-from mixtura.distribution.mixture_density import log_density
 from mixtura.em.em import Callback
-from mixtura.estimators.fitted import values_by_block
+from mixtura.estimators.fitted import in_precision_of, log_densities, values_by_block
 from mixtura.estimators.gaussian_mixture import GaussianMixture, InitCallable
 from mixtura.families import family_named
 from mixtura.inference.credible import membership_quantiles, quantiles_of_draws
@@ -75,16 +74,6 @@ def _no_partial_fit(_: object) -> NoReturn:
     )
 
 
-def _log_density(log_joint: Array, *_: object) -> Array:
-    """See :func:`mixtura.distribution.mixture.log_density`."""
-    return log_density(log_joint)
-
-
-def _in_precision(values: Array, rows: Any) -> Rows:
-    """Values in the precision of the rows."""
-    return values.astype(np.float32) if getattr(rows, "dtype", None) == np.float32 else values
-
-
 class BayesianGaussianMixture(GaussianMixture):
     """Variational Bayes for a Gaussian mixture, with scikit-learn's interface.
 
@@ -131,9 +120,9 @@ class BayesianGaussianMixture(GaussianMixture):
         for the highest bound.
     component_order : "weight", int, str or None, default="weight"
         By falling weight, so that components without rows are last, or as in
-        :class:`GaussianMixture`. Those of a process are always
-        in the order of their sticks: by falling weight, but the last one, which has what is left,
-        is the largest where the concentration is large.
+        :class:`GaussianMixture`. Those of a process are always in the order of their sticks: by
+        falling weight, but the last one, which has what is left, is the largest where the
+        concentration is large.
     random_state, warm_start, verbose, verbose_interval : optional
         As in :class:`GaussianMixture`.
     n_threads, backend, callback : optional
@@ -340,9 +329,10 @@ class BayesianGaussianMixture(GaussianMixture):
             )
         predictive = self._posterior.predictive
         if predictive is not None:
-            return _in_precision(values_by_block(self, X, None, predictive, _log_density), X)
+            densities: Rows = values_by_block(self, X, None, predictive, log_densities)
+            return densities
         rows = rows_of(self, X, fitting=False)
-        return _in_precision(self._posterior.log_predictive_of_columns(rows), rows)
+        return in_precision_of(rows, self._posterior.log_predictive_of_columns(rows))
 
     # ---- uncertainty -----------------------------------------------------------------------------
 

@@ -171,7 +171,9 @@ class FittedMixture(MembershipTransformer, DensityMixin, BaseEstimator):  # type
         probabilities: Rows = self._by_block(
             X,
             measurement_covariance,
-            lambda joint, part, mixture: _like(part.rows, posterior(joint, part.rows, mixture)),
+            lambda joint, part, mixture: in_precision_of(
+                part.rows, posterior(joint, part.rows, mixture)
+            ),
         )
         return probabilities
 
@@ -180,11 +182,7 @@ class FittedMixture(MembershipTransformer, DensityMixin, BaseEstimator):  # type
 
         It is -inf where it underflows the range of doubles.
         """
-        densities: Rows = self._by_block(
-            X,
-            measurement_covariance,
-            lambda joint, part, _: _like(part.rows, log_density(joint)),
-        )
+        densities: Rows = self._by_block(X, measurement_covariance, log_densities)
         return densities
 
     @ignore_underflow
@@ -385,7 +383,12 @@ def values_by_block(
     return values
 
 
-def _like(rows: Rows, values: Array) -> Rows:
+def log_densities(log_joint: Array, block: Block, _: Mixture) -> Rows:
+    """Log densities (m,) from log joint densities (m,K), in the precision of the rows."""
+    return in_precision_of(block.rows, log_density(log_joint))
+
+
+def in_precision_of(rows: Rows, values: Array) -> Rows:
     """Values in the precision of the rows."""
     return values.astype(np.float32) if rows.dtype == np.float32 else values
 

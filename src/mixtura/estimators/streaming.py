@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Real
 from typing import Any, Self
 
@@ -34,10 +35,7 @@ class StreamedMixture(MixtureInference):
 
     _stream: Stream | None = None
     n_rows_seen_: float
-
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Fit to rows that are all there."""
-        raise NotImplementedError
+    fit: Callable[..., Any]
 
     @ignore_underflow
     def partial_fit(

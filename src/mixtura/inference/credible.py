@@ -14,13 +14,16 @@ from mixtura.inference.uncertainty import (
     Interval,
     MembershipIntervals,
     Parameters,
+    tail_probabilities,
 )
 
 
 def quantiles_of_draws(draws: Sequence[Mixture], family: str, level: float) -> Interval:
     """The equal-tailed interval of each parameter."""
     stacked = Parameters.stacked([Parameters.of(draw, family) for draw in draws])
-    low, high = (stacked.each(lambda values, q=q: _quantile(values, q)) for q in _tails(level))
+    low, high = (
+        stacked.each(lambda values, q=q: _quantile(values, q)) for q in tail_probabilities(level)
+    )
     return Interval(level, low, high)
 
 
@@ -37,22 +40,9 @@ def membership_quantiles(
     for begin in range(0, n, step):
         part = rows[begin : begin + step]
         shares = np.stack([posterior(draw.log_joint(part), part, draw) for draw in draws])
-        for ends, q in zip((low, high), _tails(level), strict=True):
+        for ends, q in zip((low, high), tail_probabilities(level), strict=True):
             ends[begin : begin + step] = _quantile(shares, q)
     return MembershipIntervals(level, probability, low, high)
-
-
-def _tails(level: float) -> tuple[float, float]:
-    """The probabilities at both ends of a level.
-
-    Raises
-    ------
-    ValueError
-        When the level is not between 0 and 1.
-    """
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level must be between 0 and 1, but is {level!r}. 0.95 is usual.")
-    return 0.5 * (1.0 - level), 0.5 * (1.0 + level)
 
 
 def _quantile(values: Array, q: float) -> Array:

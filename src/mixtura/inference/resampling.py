@@ -48,6 +48,7 @@ from mixtura.inference.uncertainty import (
     normal_quantile,
     refuse_far,
     refuse_unsound,
+    tail_probabilities,
 )
 from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.matching import match
@@ -128,8 +129,7 @@ class ResamplingErrors(Uncertainty):
         """Percentiles of the replicates; normal intervals for the jackknife."""
         if self.method == "jackknife":
             return super().interval(level)
-        normal_quantile(level)
-        low, high = _tails(level)
+        low, high = tail_probabilities(level)
         return Interval(
             level,
             self.replicates.each(lambda values: np.quantile(values, low, axis=0)),
@@ -193,7 +193,7 @@ class ResamplingErrors(Uncertainty):
         probabilities = np.stack(
             [posterior(mixture.log_joint(rows), rows, mixture) for mixture in mixtures]
         )
-        low, high = np.quantile(probabilities, _tails(level), axis=0)
+        low, high = np.quantile(probabilities, tail_probabilities(level), axis=0)
         return MembershipIntervals(level, self.mixture.posterior(rows), low, high)
 
 
@@ -524,7 +524,3 @@ def _jackknife_deviation(values: Array, multiplicity: Array) -> Array:
     n = float(multiplicity.sum())
     mean = np.tensordot(multiplicity, values, 1) / n
     return np.sqrt((n - 1.0) / n * np.tensordot(multiplicity, (values - mean) ** 2, 1))
-
-
-def _tails(level: float) -> tuple[float, float]:
-    return 0.5 - 0.5 * level, 0.5 + 0.5 * level

@@ -217,6 +217,18 @@ def normal_quantile(level: float) -> float:
     return float(ndtri(0.5 + 0.5 * level))
 
 
+def tail_probabilities(level: float) -> tuple[float, float]:
+    """The probabilities at both ends of an equal-tailed interval.
+
+    Raises
+    ------
+    ValueError
+        For a level that is not between 0 and 1.
+    """
+    normal_quantile(level)  # refuses
+    return 0.5 - 0.5 * level, 0.5 + 0.5 * level
+
+
 def logits(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
     """``log r_k - log(1 - r_k)`` (m,K) from log joint densities.
 

@@ -179,7 +179,7 @@ class Posterior:
         tails = nu + 1.0 - d if dense else d * nu
         scale = (nu / tails if dense else 1.0) * (1.0 + 1.0 / self.mean_precision)
         return replace(
-            self.expected, covariance=_times(mixture.covariance, scale), tails=np.asarray(tails)
+            self.expected, covariance=mixture.covariance.scaled(scale), tails=np.asarray(tails)
         )
 
     def log_predictive_of_columns(self, rows: Rows) -> Array:
@@ -188,7 +188,7 @@ class Posterior:
         Missing entries (NaN) are left out.
         """
         expected, K = self.expected, self.mixture.n_components
-        variances = _times(expected.covariance, 1.0 + 1.0 / self.mean_precision).values
+        variances = expected.covariance.scaled(1.0 + 1.0 / self.mean_precision).values
         nu = np.broadcast_to(self.degrees, K)
         peaks = log_peak(nu, 1)
         with np.errstate(divide="ignore"):
@@ -291,17 +291,6 @@ def _beside(covariance: Covariance, one: Array, n: int) -> Covariance:
     if isinstance(covariance, Spherical):
         return Spherical(values, K, covariance.n_features)
     return Diagonal(values, K) if isinstance(covariance, Diagonal) else Dense(values, K)
-
-
-def _times(covariance: Covariance, factors: Array) -> Covariance:
-    """Covariances of K components, each times its factor (K,)."""
-    K = covariance.n_components
-    if isinstance(covariance, Spherical):
-        values = np.broadcast_to(covariance.values, K)
-        return Spherical(values * factors, K, covariance.n_features)
-    if isinstance(covariance, Diagonal):
-        return Diagonal(covariance.values * factors[:, None], K)
-    return Dense(covariance.dense() * factors[:, None, None], K)
 
 
 def _whitened(covariance: Covariance, vectors: Array) -> Array:
